@@ -1,0 +1,53 @@
+"""Names of all that the agent makes, from small numbers: an interface name has at most 15 letters.
+
+A graph has a number (the smallest free one, kept with the graph), and in it each link, function, port and rule
+has one.  The mark of the agent is in each name, in external_ids of the switch, or in the cookie of a rule.
+
+    lsi7       the LSI of graph 7; lsi0 is LSI-0      composer:home:fw   the namespace of function fw of graph home
+    l7v2       virtual link 2, its end on LSI-0       l7w2               its end on the graph-LSI
+    l7s1p0     port 0 of function 1, on the LSI       eth0               the same port, in the function's namespace
+"""
+
+LSI0 = "lsi0"
+NODE = 0  # the number that stands for the node itself, in cookies
+MARK = "composer"  # in external_ids, and before a namespace's name
+ONWARD = 0x80000000  # low halves of cookies: of rules that lead on from a link to its port
+DISPATCH = 0x40000000  # and of rules that dispatch a VLAN
+
+
+def lsi(number):
+    return "lsi%d" % number
+
+
+def link(number, link_number):
+    """Return the two ends of a virtual link: (on LSI-0, on the graph-LSI)."""
+    return "l%dv%d" % (number, link_number), "l%dw%d" % (number, link_number)
+
+
+def port(number, sf, port_number):
+    """Return the end of a function's port that is on the LSI."""
+    return "l%ds%dp%d" % (number, sf, port_number)
+
+
+def inside(port_number):
+    """Return the name of a function's port in its namespace."""
+    return "eth%d" % port_number
+
+
+def namespace(graph, sf, sf_number, taken):
+    """Return the name of a function's namespace; `taken` are the names that may not be used now."""
+    name = "%s:%s:%s" % (MARK, graph, sf)
+    return name if name not in taken else "%s:%d" % (name, sf_number)
+
+
+def cookie(number, low):
+    """Return the cookie of one rule: the graph in its high half."""
+    return number << 32 | low
+
+
+def smallest_free(taken, first=0):
+    """Return the smallest number from `first` on that is not in `taken`."""
+    number = first
+    while number in taken:
+        number += 1
+    return number

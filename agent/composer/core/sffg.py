@@ -1,0 +1,346 @@
+"""Service graphs (SF-FG): JSON of two dialects becomes one Graph, and every rule of SPEC 1 is checked here.
+
+From here on a graph is valid and nobody checks again.  The body is kept as it came, so that what GET gives is
+what was put.  Ports are named by references, one form for both dialects:
+
+    sap:<sap>          a service access point     service-access-point:<sap>, endpoint:<id>
+    sf:<sf>:<port>     a port of a function       sf:<sf>:<port>, vnf:<vnf>:<port>
+
+Paper, 5.1.1; the second dialect (NF-FG) is that of the un-orchestrator and the FROG clients.
+"""
+from collections import namedtuple
+
+from . import actions, matches, values
+from .errors import BadGraph, Conflict, unknown, show
+
+Graph = namedtuple("Graph", ("id", "name", "body", "sfs", "saps", "rules"))
+SF = namedtuple("SF", ("id", "name", "ports", "template", "constraints", "variables", "where"))
+Port = namedtuple("Port", ("id", "name", "mac", "trusted"))
+SAP = namedtuple("SAP", ("id", "interface", "vlan", "where"))  # vlan None: the interface but for its VLAN SAPs
+Rule = namedtuple("Rule", ("id", "priority", "port_in", "matches", "actions", "timeout", "where"))
+Dialect = namedtuple("Dialect", ("root", "sfs", "saps", "rules", "sf", "sap", "strict"))
+
+SFFG = Dialect("sffg", "SFs", "saps", "flowrules", "sf:", "service-access-point:", True)
+NFFG = Dialect("forwarding-graph", "VNFs", "end-points", "big-switch.flow-rules", "vnf:", "endpoint:", False)
+
+GRAPH_KEYS = ("id", "name", "SFs", "saps", "flowrules", "monitoring")
+SF_KEYS = ("id", "name", "ports", "template", "constraints", "variables")
+PORT_KEYS = ("id", "name", "mac", "trusted", "ip")
+RULE_KEYS = ("id", "priority", "match", "actions")
+SAP_KEYS = {"interface": ("if-name",), "vlan": ("vlan-id", "if-name")}
+LATER = {"gre": "gre", "gre-tunnel": "gre", "host-stack": "host-stack", "hoststack": "host-stack",
+         "internal": "internal"}
+RESERVED = ("PATH", "HOME", "IFS", "ENV")  # variables that no graph may set
+
+
+def parse(body, wanted=None):
+    """Return the Graph of `body` (what JSON gave).  `wanted` is the id that the URL names, if it names one.
+
+    Raises BadGraph (400) with the place, and Conflict (409) for what is well said but cannot be had.
+    """
+    if not isinstance(body, dict) or ("sffg" in body) == ("forwarding-graph" in body) or len(body) != 1:
+        raise BadGraph("", 'should be an object with one key, "sffg" or "forwarding-graph"')
+    dialect = SFFG if "sffg" in body else NFFG
+    graph = body[dialect.root]
+    if not isinstance(graph, dict):
+        raise BadGraph(dialect.root, "should be an object, not %s" % show(graph))
+    if dialect.strict:
+        _known(graph, GRAPH_KEYS, "")
+    later = []  # what is well said, but cannot be had: told when all else is right
+    name = _text(graph, "name", "", "")
+    sfs = [_sf(one, where, dialect, later) for one, where in _objects(graph, dialect.sfs, dialect.sfs)]
+    _unique(sfs, "SF")
+    saps = [_sap(one, where, dialect, later) for one, where in _objects(graph, dialect.saps, dialect.saps)]
+    _unique(saps, "SAP")
+    rules = _rules(graph, dialect, sfs, saps, later)
+    for key in ("monitoring", "unify-monitoring", "node-config"):
+        if graph.get(key):
+            later.append(Conflict(key, "is not offered by this agent: leave it out"))
+    if later:
+        raise later[0]
+    _no_rule_twice(rules, saps)
+    return Graph(_graph_id(graph, dialect, wanted), name, body, sfs, saps, rules)
+
+
+def overlaps(graph, most=16):
+    """Return up to `most` pairs of rule ids that match a common packet at one priority on one port."""
+    found, places = [], _by_place([graph])
+    for place in sorted(places):
+        rules = places[place]
+        for index, rule in enumerate(rules[:64]):  # enough to tell a person; not the square of thousands
+            for other in rules[index + 1:64]:
+                if _overlap(rule[1], other[1]):
+                    found.append((rule[1].id, other[1].id))
+                    if len(found) == most:
+                        return found
+    return found
+
+
+def conflict(graph, others):
+    """Raise Conflict if a rule of `graph` and one of `others` match a common packet at one priority of one SAP."""
+    mine = _by_place([graph], shared=True)
+    theirs = _by_place(others, shared=True) if mine else {}
+    for place in sorted(mine):
+        for _, rule in mine[place]:
+            for owner, other in theirs.get(place, ()):
+                if _overlap(rule, other):
+                    raise Conflict(rule.where + ".match", "rule %s and rule %s of graph %s match the same packets of %s "
+                                   "at priority %d" % (rule.id, other.id, owner, _attachment_text(place[0]), place[1]))
+
+
+def attachment(sap):
+    """Return what the SAP is on the wire: (interface, VLAN id or -1)."""
+    return sap.interface, -1 if sap.vlan is None else sap.vlan
+
+
+def _graph_id(graph, dialect, wanted):
+    given = graph.get("id") if dialect.strict else None  # the id of an NF-FG has no meaning for us
+    if given is not None:
+        _value(values.identifier, graph, "id", "")
+        if wanted is not None and given != wanted:
+            raise BadGraph("id", "is %s, but the URL names %s" % (given, wanted))
+    return wanted if wanted is not None else given
+
+
+def _sf(one, where, dialect, later):
+    if dialect.strict:
+        _known(one, SF_KEYS, where)
+    capability = one.get("functional-capability") if not dialect.strict else None
+    key = "functional-capability" if capability is not None else "name"
+    template = one.get("template" if dialect.strict else "vnf_template")
+    if key not in one and template is None:
+        raise BadGraph("%s.%s" % (where, key), "is missing: the name of the function wanted")
+    if template is not None and not isinstance(template, (str, dict)):
+        raise BadGraph(where + ".template", "should be the name of a template or a template, not %s" % show(template))
+    constraints = one.get("constraints") or {}
+    if not isinstance(constraints, dict):
+        raise BadGraph(where + ".constraints", "should be an object of attribute: value, not %s" % show(constraints))
+    ports = [_port(port, place, dialect, later) for port, place in _objects(one, "ports", where + ".ports")]
+    _unique(ports, "port", where + ".ports")
+    if one.get("unify-control"):
+        later.append(Conflict(where + ".unify-control", "is not offered by this agent: leave it out"))
+    return SF(_value(values.identifier, one, "id", where), _text(one, key, where, template), ports, template,
+              constraints, _variables(one, where, dialect), where)
+
+
+def _port(one, where, dialect, later):
+    if dialect.strict:
+        _known(one, PORT_KEYS, where)
+    mac = None
+    if one.get("mac"):
+        mac = _value(values.mac, one, "mac", where)
+        if mac >> 40 & 1 or not mac:
+            raise BadGraph(where + ".mac", "%s: should be the address of one device, not of a group" % one["mac"])
+    trusted = _value(values.truth, one, "trusted", where) if "trusted" in one else False
+    if trusted and mac is None:
+        raise BadGraph(where + ".mac", "is missing: a trusted port has its source MAC forced, so it needs one")
+    if one.get("ip") or one.get("unify-ip"):
+        later.append(Conflict(where + (".ip" if one.get("ip") else ".unify-ip"),
+                              "is not offered by this agent: give the address as a variable of the function"))
+    _text(one, "name", where, "")
+    return Port(_value(lambda value: values.identifier(value, ":"), one, "id", where), one.get("name", ""), mac, trusted)
+
+
+def _variables(one, where, dialect):
+    if dialect.strict:
+        given, place = one.get("variables"), where + ".variables"
+        if given is not None and not isinstance(given, dict):
+            raise BadGraph(place, 'should be an object of "NAME": "value", not %s' % show(given))
+        pairs = [(name, given[name], "%s.%s" % (place, show(name)[1:-1])) for name in sorted(given or {})]
+    else:
+        pairs = []
+        for item, place in _objects(one, "unify-env-variables", where + ".unify-env-variables"):
+            variable = item.get("variable")
+            if not isinstance(variable, str) or "=" not in variable:
+                raise BadGraph(place + ".variable", "%s: should be a string NAME=value" % show(variable))
+            pairs.append((variable.partition("=")[0], variable.partition("=")[2], place + ".variable"))
+    result = {}
+    for name, value, place in pairs:
+        if not name or len(name) > 64 or name[0] in "0123456789" \
+                or not all(["A" <= c <= "Z" or "a" <= c <= "z" or "0" <= c <= "9" or c == "_" for c in name]):
+            raise BadGraph(place, "%s: a variable's name is of letters, digits and _, 64 at most" % show(name))
+        if name in RESERVED or name.startswith("SF_") or name.startswith("LD_"):
+            raise BadGraph(place, "%s is not for a graph to set: SF_*, LD_*, %s are the agent's"
+                           % (name, ", ".join(RESERVED)))
+        try:
+            result[name] = values.text(value)
+        except ValueError as error:
+            raise BadGraph(place, "%s: should be %s" % (show(value), error))
+    return result
+
+
+def _sap(one, where, dialect, later):
+    kind = one.get("type")
+    known = list(SAP_KEYS) + list(LATER)
+    if not isinstance(kind, str) or kind not in known:
+        raise BadGraph(where + ".type", unknown(kind, known, "SAP type") if isinstance(kind, str)
+                       else "%s: should be one of %s" % (show(kind), ", ".join(sorted(known))))
+    name = _value(values.identifier, one, "id", where)
+    if kind in LATER:
+        later.append(Conflict(where + ".type", "%s SAPs are not offered by this agent, which has interface and vlan"
+                              % LATER[kind]))
+        return SAP(name, "", None, where)
+    if dialect.strict:
+        _known(one, ("id", "name", "type", kind), where)
+    inner, place = one.get(kind), "%s.%s" % (where, kind)
+    if not isinstance(inner, dict):
+        raise BadGraph(place, 'should be an object with "%s", not %s' % ('" and "'.join(SAP_KEYS[kind]), show(inner)))
+    if dialect.strict:
+        _known(inner, SAP_KEYS[kind], place)
+    interface = _value(interface_name, inner, "if-name", place)
+    vlan = _value(lambda value: values.number(value, 1, 4094), inner, "vlan-id", place) if kind == "vlan" else None
+    return SAP(name, interface, vlan, where)
+
+
+def interface_name(value):
+    """Return a Linux interface name."""
+    if not isinstance(value, str) or not 0 < len(value) <= 15 or value in (".", "..") \
+            or not all(["!" <= letter <= "~" and letter not in '/"\\' for letter in value]):
+        raise ValueError("an interface name of 1 to 15 letters, without / and spaces")
+    return value
+
+
+def _rules(graph, dialect, sfs, saps, later):
+    outer, _, inner = dialect.rules.partition(".")
+    if inner:
+        big_switch = graph.get(outer) or {}
+        if not isinstance(big_switch, dict):
+            raise BadGraph(outer, "should be an object, not %s" % show(big_switch))
+        items = _objects(big_switch, inner, dialect.rules)
+    else:
+        items = _objects(graph, outer, outer)
+    ports = dict([("sap:" + sap.id, sap) for sap in saps])
+    for sf in sfs:
+        ports["sf:" + sf.id] = sf
+        for port in sf.ports:
+            ports["sf:%s:%s" % (sf.id, port.id)] = port
+    rules = []
+    for one, where in items:
+        if dialect.strict:
+            _known(one, RULE_KEYS, where)
+        try:
+            rules.append(_rule(one, where, dialect, ports))
+        except Conflict as refusal:
+            later.append(refusal)
+    _unique(rules, "rule")
+    return rules
+
+
+def _rule(one, where, dialect, ports):
+    match = one.get("match")
+    if not isinstance(match, dict):
+        raise BadGraph(where + ".match", 'should be an object with "port_in", not %s' % show(match))
+    name = _value(values.identifier, one, "id", where)
+    priority = _value(lambda value: values.number(value, 0, 65535), one, "priority", where)
+    if "port_in" not in match:
+        raise BadGraph(where + ".match.port_in", "is missing: %s<id> or %s<id>:<port>" % (dialect.sap, dialect.sf))
+    port_in = _reference(match["port_in"], where + ".match.port_in", dialect, ports)
+    found, timeout = matches.parse(match, where + ".match")
+    if port_in.startswith("sap:") and ports[port_in].vlan is not None and "vlan_vid" in found[0]:
+        raise BadGraph("%s.match.%s" % (where, "vlan_id" if "vlan_id" in match else "vlan_pcp"),
+                       "a vlan SAP gives its traffic untagged: leave it out")
+    done, found = actions.parse(one.get("actions"), where + ".actions",
+                                lambda value, place: _reference(value, place, dialect, ports), found)
+    return Rule(name, priority, port_in, found, done, timeout, where)
+
+
+def _reference(value, where, dialect, ports):
+    """Return the reference of the port that the dialect's `value` names."""
+    if isinstance(value, str) and value.startswith(dialect.sap):
+        reference = "sap:" + value[len(dialect.sap):]
+        if reference not in ports:
+            raise BadGraph(where, "%s: there is no such SAP, there are %s" % (show(value), _listed(ports, "sap:")))
+        return reference
+    if isinstance(value, str) and value.startswith(dialect.sf):
+        sf, _, port = value[len(dialect.sf):].partition(":")
+        if "sf:" + sf not in ports:
+            raise BadGraph(where, "%s: there is no such SF, there are %s" % (show(value), ", ".join(sorted(
+                [name[3:] for name in ports if name.startswith("sf:") and isinstance(ports[name], SF)])) or "none"))
+        if "sf:%s:%s" % (sf, port) not in ports:
+            raise BadGraph(where, "%s is not a port of SF %s, which has %s" % (
+                show(value)[1:-1], sf, " and ".join([port.id for port in ports["sf:" + sf].ports]) or "none"))
+        return "sf:%s:%s" % (sf, port)
+    raise BadGraph(where, "%s: should be %s<id> or %s<id>:<port>" % (show(value), dialect.sap, dialect.sf))
+
+
+def _listed(ports, start):
+    return ", ".join(sorted([name[len(start):] for name in ports if name.startswith(start)])) or "none"
+
+
+def _no_rule_twice(rules, saps):
+    seen, on_wire = {}, dict([("sap:" + sap.id, attachment(sap)) for sap in saps])
+    for rule in rules:
+        for match in rule.matches:
+            key = (on_wire.get(rule.port_in, rule.port_in), rule.priority, tuple(sorted(match.items())))
+            if key in seen:
+                raise Conflict(rule.where + ".match", "rule %s and rule %s match the same packets at priority %d" % (
+                    seen[key], rule.id, rule.priority))
+        for match in rule.matches:
+            seen[(on_wire.get(rule.port_in, rule.port_in), rule.priority, tuple(sorted(match.items())))] = rule.id
+
+
+def _by_place(graphs, shared=False):
+    """Return {(port or attachment, priority): [(graph id, rule)]}; with `shared` only of SAPs."""
+    result = {}
+    for graph in graphs:
+        on_wire = dict([("sap:" + sap.id, attachment(sap)) for sap in graph.saps])
+        for rule in graph.rules:
+            port = on_wire.get(rule.port_in)
+            if port is None and not shared:
+                port = (rule.port_in, -1)
+            if port is not None:
+                result.setdefault((port, rule.priority), []).append((graph.id, rule))
+    return result
+
+
+def _overlap(rule, other):
+    return any([matches.overlap(one, two) for one in rule.matches for two in other.matches])
+
+
+def _attachment_text(place):
+    return place[0] if place[1] < 0 else "VLAN %d of %s" % (place[1], place[0])
+
+
+def _objects(parent, key, where):
+    """Return [(object, its place)] of the list parent[key], which may be absent."""
+    found = parent.get(key)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise BadGraph(where, "should be a list, not %s" % show(found))
+    for index, one in enumerate(found):
+        if not isinstance(one, dict):
+            raise BadGraph("%s[%d]" % (where, index), "should be an object, not %s" % show(one))
+    return [(one, "%s[%d]" % (where, index)) for index, one in enumerate(found)]
+
+
+def _known(one, keys, where):
+    for key in one:
+        if key not in keys:
+            raise BadGraph((where + "." if where else "") + show(key)[1:-1], unknown(key, keys, "key"))
+
+
+def _unique(items, noun, where=""):
+    seen = {}
+    for index, item in enumerate(items):
+        if item.id in seen:
+            place = item.where if hasattr(item, "where") else "%s[%d]" % (where, index)
+            raise BadGraph(place + ".id", "%s is taken by another %s: ids are unique" % (show(item.id), noun))
+        seen[item.id] = True
+
+
+def _value(read, one, key, where):
+    """Return one[key] as `read` reads it, or raise BadGraph with its place."""
+    place = "%s.%s" % (where, key) if where else key
+    if key not in one:
+        raise BadGraph(place, "is missing")
+    try:
+        return read(one[key])
+    except ValueError as error:
+        raise BadGraph(place, "%s: should be %s" % (show(one[key]), error))
+
+
+def _text(one, key, where, default):
+    if key not in one and default is not None:
+        return default if isinstance(default, str) else ""
+    return _value(lambda value: values.text(value, 256), one, key, where)

@@ -1,0 +1,81 @@
+"""Steps: what a plan yields.  A step is a verb and strings, printed as a line that a person could type.
+
+    run     a program                                            ovs-vsctl --timeout=10 add-br lsi1
+    ip      a line for ip(8); wishes, so presence and absence are fine; many in a row are one child process
+    script  a script of a function, in the function's namespace  ip netns exec composer:g1:fw ./start
+    unpack  an image into a folder                               mkdir X && tar -xzf fw.tgz -C X
+    signal  to every process in a namespace                      ip netns pids composer:g1:fw | xargs kill -STOP
+    mkdir, remove  a folder and all in it                        mkdir -p X, rm -rf X
+
+A plan is a generator: it yields a step, or a list of steps that are independent of each other, and is sent
+the output (or the list of outputs).  A step that fails is thrown into the plan as StepFailed.
+"""
+from collections import namedtuple
+
+Step = namedtuple("Step", ("verb", "words", "stdin", "env"))
+
+
+def run(*words, stdin=""):
+    """Run a program; `stdin` is its standard input, a text."""
+    return Step("run", words, stdin, ())
+
+
+def ip(*words):
+    """Wish one thing of ip(8): `netns add`, `netns del`, `link add`, `link del`."""
+    return Step("ip", words, "", ())
+
+
+def script(namespace, home, image, name, arguments, env):
+    """Run script `name` of a function: `home` its private folder, `image` the folder of its unpacked bundle,
+    `env` a tuple of (name, value)."""
+    return Step("script", (namespace, home, image, name) + tuple(arguments), "", tuple(env))
+
+
+def unpack(image, digest, folder):
+    """Unpack `image` (a .tgz whose sha256 is `digest`, "" if its template does not say) into `folder`."""
+    return Step("unpack", (image, digest, folder), "", ())
+
+
+def signal(namespace, name):
+    """Send a signal, such as STOP, to every process in a namespace."""
+    return Step("signal", (namespace, name), "", ())
+
+
+def mkdir(folder):
+    return Step("mkdir", (folder,), "", ())
+
+
+def remove(folder):
+    return Step("remove", (folder,), "", ())
+
+
+def line(step):
+    """Return the step as one line that a person could type."""
+    words = step.words
+    if step.verb == "run":
+        text = _words(words)
+        if not step.stdin:
+            return text
+        return "printf '%s\\n' " + _words(step.stdin.rstrip("\n").split("\n")) + " | " + text
+    if step.verb == "ip":
+        return "ip " + _words(words)
+    if step.verb == "script":
+        env = _words(["%s=%s" % pair for pair in step.env])
+        return "env %s ip netns exec %s %s/%s" % (env, words[0], words[2], _words(words[3:]))
+    if step.verb == "unpack":
+        return "mkdir -p %s && tar -xzf %s -C %s" % (quote(words[2]), quote(words[0]), quote(words[2]))
+    if step.verb == "signal":
+        return "ip netns pids %s | xargs kill -%s" % (quote(words[0]), words[1])
+    return {"mkdir": "mkdir -p ", "remove": "rm -rf "}[step.verb] + _words(words)
+
+
+def quote(word):
+    """Return `word` quoted for a shell, if it needs to be."""
+    for letter in word:
+        if not ("a" <= letter <= "z" or "A" <= letter <= "Z" or "0" <= letter <= "9" or letter in "@%+=:,./-_"):
+            return "'" + word.replace("'", "'\\''") + "'"
+    return word or "''"
+
+
+def _words(words):
+    return " ".join([quote(word) for word in words])

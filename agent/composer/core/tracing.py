@@ -1,0 +1,80 @@
+"""Tracing: the way of one packet through the LSIs of a graph, with the counters of the rules that it meets.
+
+The switch is asked (ofproto/trace), not our own tables: what it says is what it would do.
+"""
+from . import flows, matches, names, plan
+from .errors import BadRequest, unknown
+
+
+def trace(placed, query, vswitch):
+    """Yield the steps that ask the switch, and return {"packet", "hops": [...], "verdict"}.
+
+    query: {"port_in": a reference such as sap:lan or sf:fw:1, and keys of a match, as in a rule}.
+    A hop is {"lsi", "table", "rule" (id or what the rule does for the node), "match", "actions", "packets", "bytes"}.
+    """
+    port_in = query.get("port_in")
+    sides = _sides(placed)
+    if port_in not in sides:
+        raise BadRequest("port_in", unknown(str(port_in), list(sides), "port"))
+    lsi, start = sides[port_in]
+    found, _ = matches.parse(dict([(key, value) for key, value in query.items() if key != "port_in"]), "query")
+    packet = ["in_port=" + start[0]] + (["dl_vlan=%d" % start[1]] if start[1] >= 0 else []) + flows.fields(found[0])
+    text = yield from vswitch.trace(lsi, ",".join(packet))
+    counted = {names.LSI0: (yield from vswitch.counters(names.LSI0))}
+    if placed["lsi"]:
+        counted[names.lsi(placed["number"])] = yield from vswitch.counters(names.lsi(placed["number"]))
+    return {"packet": ",".join(packet), "hops": _hops(text, placed, counted), "verdict": _verdict(text)}
+
+
+def _sides(placed):
+    """Return {reference: (LSI, (port name, VLAN id or -1))} of every port of a graph."""
+    sides = {}
+    for sap in placed["graph"].saps:
+        sides["sap:" + sap.id] = names.LSI0, (sap.interface, -1 if sap.vlan is None else sap.vlan)
+    for sf in placed["sfs"].values():
+        for port in sf["ports"]:
+            sides["sf:%s:%s" % (sf["id"], port["id"])] = names.lsi(placed["number"]), (plan.port_name(placed, sf, port), -1)
+    return sides
+
+
+def _hops(text, placed, counted):
+    """Read the lines of ofproto/trace: `bridge("lsi0")`, then ` 1. match, priority 1, cookie 0x100000001`, then actions."""
+    hops, lsi = [], None
+    for line in text.split("\n"):
+        words = line.strip()
+        number, dot, rest = words.partition(". ")
+        if line.startswith("bridge("):
+            lsi = line[len('bridge("'):-len('")')]
+        elif lsi and dot and (number.isdigit() or number[:-1].isdigit()):
+            match, _, rest = rest.partition(", cookie 0x") if ", cookie 0x" in rest else (rest, "", "0")
+            cookie = int(rest.split(",")[0].split(" ")[0], 16)
+            packets, octets = counted.get(lsi, {}).get(cookie, (0, 0))
+            hops.append({"lsi": lsi, "table": int(number.rstrip("R")), "rule": _rule(cookie, placed), "match": match,
+                         "actions": [], "packets": packets, "bytes": octets})
+        elif line.startswith("Final flow:"):
+            break
+        elif hops and words and line.startswith("    "):
+            hops[-1]["actions"].append(words.lstrip("-> "))
+    return hops
+
+
+def _rule(cookie, placed):
+    """Return what a cookie stands for: the rule of the graph, or what the agent added."""
+    number, low = cookie >> 32, cookie & 0xffffffff
+    if not cookie:
+        return "none: dropped"
+    if number != placed["number"]:
+        return "dispatch" if number == names.NODE else "of another graph"
+    if low & names.ONWARD:
+        return "onward from link %d" % (low & ~names.ONWARD)
+    if low & names.DISPATCH:
+        return "dispatch of VLAN %d" % (low & ~names.DISPATCH)
+    return ([name for name in sorted(placed["low"]) if placed["low"][name] == low] + ["unknown"])[0]
+
+
+def _verdict(text):
+    """Return what the datapath would do, in the switch's words."""
+    for line in text.split("\n"):
+        if line.startswith("Datapath actions: "):
+            return line[len("Datapath actions: "):]
+    return "unknown"
