@@ -1,0 +1,26 @@
+"""The vSwitch contract: what a module of this package has (paper, Tables 2 and 3).
+
+Management (Table 2).  Parts of a switch are made and unmade in one transaction:
+    MAKE, UNMAKE               {kind: function(*words) -> part}, for the kinds
+        lsi   (lsi, mark, datapath)                   createLSI, destroyLSI
+        link  (lsi, port, other lsi, port, mark)      connectLSIs, destroyVlink
+        port  (lsi, port, mark)                       createPortOnLSI, destroyPort
+        sap   (lsi, interface, mark)                  createSAPOnLSI, destroySAP
+    transact(parts)            makes all parts or none
+    dismantle(parts)           unmakes them; absence is fine, a dead switch too
+    TECHNOLOGIES               of ports that it makes
+    make_port(port, namespace, inside, mac), unmake_port(port)
+                               the device of a port, whose far end is `inside` in the namespace of a function
+
+
+    look(), remember(lsi, life)
+                               what is there and whose; in which life of the switch rules were set
+
+Control (Table 3):
+    change_rules(lsi, lines)   carries out lines of core.flows, all at once or not at all
+    counters(lsi)              returns {cookie: (packets, bytes)}
+    trace(lsi, packet)         returns what would become of a packet
+
+All but MAKE, UNMAKE, TECHNOLOGIES are generators that yield steps (core.steps).  NAME and NEEDS (programs that it
+calls) are how drivers.py knows it.  A driver keeps no state.
+"""

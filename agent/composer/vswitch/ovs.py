@@ -1,0 +1,130 @@
+"""Open vSwitch driver: an LSI is a bridge, a virtual link a pair of patch ports, a port one end of a veth.
+
+Switches and ports go through ovs-vsctl, rules through ovs-ofctl.  Ports are called by name in both, so
+no step has to read a port number back.
+"""
+from ..core import json, values
+from ..core.errors import StepFailed
+from ..core.steps import ip, line, run
+
+NAME = "ovs"
+NEEDS = ("ovs-vsctl", "ovs-ofctl", "ip")
+TECHNOLOGIES = ("veth",)
+
+LIMIT = 5  # seconds that ovs-vsctl and ovs-ofctl wait for the daemons, and more for what is large
+
+
+def create_lsi(lsi, mark, datapath):
+    """Return the part that makes an LSI, which forwards nothing until it has rules (Table 2, createLSI)."""
+    return ["--may-exist", "add-br", lsi, "--", "set", "bridge", lsi, "fail_mode=secure", "external_ids:composer=" + mark,
+            "datapath_type=" + datapath, "other_config:disable-in-band=true"]
+
+
+def destroy_lsi(lsi, mark, datapath):
+    return ["--if-exists", "del-br", lsi]
+
+
+def connect_lsis(near, port, far, other, mark):
+    """Return the part that makes a virtual link between two LSIs (Table 2, connectLSIs)."""
+    words = []
+    for lsi, one, peer in ((near, port, other), (far, other, port)):
+        words.extend(["--may-exist", "add-port", lsi, one, "--", "set", "interface", one, "type=patch",
+                      "options:peer=" + peer, "external_ids:composer=" + mark, "--"])
+    return words[:-1]
+
+
+def destroy_vlink(near, port, far, other, mark):
+    return ["--if-exists", "del-port", near, port, "--", "--if-exists", "del-port", far, other]
+
+
+def create_port(lsi, port, mark):
+    """Return the part that puts a port on an LSI (Table 2, createPortOnLSI)."""
+    return ["--may-exist", "add-port", lsi, port, "--", "set", "interface", port, "external_ids:composer=" + mark]
+
+
+def destroy_port(lsi, port, mark):
+    return ["--if-exists", "del-port", lsi, port]
+
+
+MAKE = {"lsi": create_lsi, "link": connect_lsis, "port": create_port, "sap": create_port}
+UNMAKE = {"lsi": destroy_lsi, "link": destroy_vlink, "port": destroy_port, "sap": destroy_port}
+
+
+def transact(parts):
+    """Make all parts in one transaction, and wait until the switch has them."""
+    step = _vsctl(parts)
+    output = yield step
+    if output.strip():  # it says 0 where a device is missing
+        raise StepFailed(line(step), output.strip())
+
+
+def dismantle(parts):
+    """Unmake the parts in one transaction; without the switch, if it does not answer."""
+    try:
+        yield _vsctl(parts)
+    except StepFailed:
+        yield _vsctl(parts, "--no-wait")
+
+
+def make_port(port, namespace, inside, mac):
+    """Make a veth: `port` here, `inside` in the function's namespace."""
+    address = ("address", values.mac_text(mac)) if mac else ()
+    yield ip("link", "add", port, "up", "type", "veth", "peer", "name", inside, *(address + ("netns", namespace)))
+
+
+def unmake_port(port):
+    yield ip("link", "del", port)
+
+
+def change_rules(lsi, lines):
+    """Carry out lines of flows, all at once or not at all (Table 3)."""
+    if lines:
+        yield run("ovs-ofctl", "--timeout=%d" % (LIMIT + len(lines) // 1000), "-O", "OpenFlow14", "--bundle", "add-flows",
+                  lsi, "-", stdin="\n".join(lines) + "\n")
+
+
+def look():
+    """Return what the switch has: {"version", "lsis": {name: mark}, "datapaths": {name: datapath}, "lives": {name:
+    life}, "ports": {name: mark}}; a mark of None is somebody else's."""
+    text = yield run("ovs-vsctl", "--timeout=%d" % LIMIT, "--format=json", "--columns=ovs_version", "list",
+                     "Open_vSwitch", "--", "--columns=name,external_ids,datapath_type", "list", "Bridge", "--",
+                     "--columns=name,external_ids", "list", "Interface")
+    node, bridges, interfaces = [json.loads(one)["data"] for one in text.strip().split("\n")]
+    return {"version": node[0][0] if isinstance(node[0][0], str) else "",
+            "lsis": dict([(name, _id(ids, "composer")) for name, ids, _ in bridges]),
+            "datapaths": dict([(name, datapath or "system") for name, _, datapath in bridges]),
+            "lives": dict([(name, _id(ids, "composer-life")) for name, ids, _ in bridges]),
+            "ports": dict([(name, _id(ids, "composer")) for name, ids in interfaces])}
+
+
+def remember(lsi, life):
+    """Note on an LSI in which life of the switch its rules were set."""
+    yield run("ovs-vsctl", "--timeout=%d" % LIMIT, "set", "bridge", lsi, "external_ids:composer-life=" + life)
+
+
+def trace(lsi, packet):
+    """Return what the switch says it would do with a packet, as text."""
+    return (yield run("ovs-appctl", "--timeout=%d" % LIMIT, "ofproto/trace", lsi, packet))
+
+
+def counters(lsi):
+    """Return {cookie: (packets, bytes)} of an LSI's rules."""
+    result = {}
+    for line in (yield run("ovs-ofctl", "--timeout=%d" % LIMIT, "-O", "OpenFlow14", "--no-names", "dump-flows", lsi)).split("\n"):
+        fields = dict([word.split("=", 1) for word in line.replace(",", " ").split() if "=" in word])
+        if "cookie" in fields:
+            cookie = int(fields["cookie"], 16)
+            packets, octets = result.get(cookie, (0, 0))
+            result[cookie] = packets + int(fields["n_packets"]), octets + int(fields["n_bytes"])
+    return result
+
+
+def _id(ids, key):
+    return dict([tuple(pair) for pair in ids[1]]).get(key)
+
+
+def _vsctl(parts, *options):
+    words = ["ovs-vsctl", "--timeout=%d" % (LIMIT + len(parts) // 20)] + list(options)
+    for part in parts:
+        words.extend(["--"] + part)
+    return run(*words)
