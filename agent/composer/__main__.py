@@ -1,0 +1,73 @@
+"""composer-agent: reads the configuration, makes the objects, runs the loop."""
+import sys
+
+from . import __version__, config, log
+
+USAGE = """usage: composer-agent --config FILE [--check] [--version]
+
+    --config FILE   the configuration, one JSON file (README has one that works)
+    --check         read the configuration, say what is wrong with it, and end
+    --version       print the version and end
+"""
+
+
+def main(arguments=None):
+    """Return the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments in (["--help"], ["-h"]):
+        print(USAGE, end="")
+        return 0
+    if arguments == ["--version"]:
+        print(__version__)
+        return 0
+    check = "--check" in arguments
+    rest = [word for word in arguments if word != "--check"]
+    if len(rest) == 1 and rest[0].startswith("--config="):
+        rest = ["--config", rest[0][len("--config="):]]
+    if len(rest) != 2 or rest[0] != "--config":
+        sys.stderr.write(USAGE)
+        return 2
+    from .core.errors import Refused
+    try:
+        found = config.load(rest[1])
+        if check:
+            print("%s is a good configuration" % rest[1])
+            return 0
+        return run(found)
+    except (Refused, OSError) as error:
+        log.write("agent", "cannot start", why=error)
+        return 1
+
+
+def run(found):
+    """Run the agent of one configuration until a signal stops it."""
+    from . import restore, rest
+    from .drivers import Drivers
+    from .http import Server
+    from .loop import Loop
+    from .orchestrator import Orchestrator
+    from .repository import Repository
+    from .store import Store
+    from .system import System
+    log.to(found.log)
+    loop = Loop(log=log.line)
+    environ = {"OVS_RUNDIR": found.ovs.rundir} if found.ovs.rundir else {}
+    node = Orchestrator(loop, System(loop, environ), Drivers(found.vswitch), Store(found.state),
+                        Repository(found.repository), found)
+    app = rest.application(node)
+    servers = [Server(loop, app, address) for address in found.listen]
+    log.write("agent", "started", version=__version__, node=found.node,
+              listen=",".join([server.address for server in servers]))
+    restore.read_store(node)
+    restore.start(node)
+    try:
+        loop.run()
+    finally:
+        for server in servers:
+            server.close()
+        loop.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""Configuration: one JSON file becomes one value, checked and complete.
+
+Every key has a default, so `{}` is a configuration.  A wrong value and an unknown key are refused with their
+place, as in `interfaces[1].vlans[0]`, and with what would be right.  The tables at the end say it all: a line is a
+key, what checks and completes its value, and its default.
+"""
+import os
+import re
+from collections import namedtuple
+
+from .core import json
+from .core.errors import BadRequest, show, unknown
+
+ID = re.compile("[A-Za-z0-9_.-]{1,64}")
+DRIVER = re.compile("[a-z][a-z0-9_]{0,31}")
+URL = re.compile(r"https?://[A-Za-z0-9\[][!-~]*")
+LISTEN = re.compile(r"(?:(localhost|[0-9.]+)|\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]):([0-9]{1,5})")
+VLANS = re.compile("([0-9]{1,4})(?:-([0-9]{1,4}))?")
+
+LARGEST = 1 << 20  # bytes of a configuration
+SOCKET_PATH = 107  # bytes of a unix socket's path, the kernel's limit
+INTERFACE = 15     # bytes of an interface's name, the kernel's limit
+
+
+def load(path, environ=os.environ):
+    """Return the Config that the file `path` says.  Raises BadRequest."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(LARGEST + 1)
+    except OSError as error:
+        raise BadRequest(path, "cannot be read: %s" % error.strerror)
+    if len(text) > LARGEST:
+        raise BadRequest(path, "is too big: a configuration may have %d bytes" % LARGEST)
+    return parse(text, environ, os.uname().nodename, path)
+
+
+def parse(document, environ=os.environ, hostname="localhost", path="configuration"):
+    """Return the Config that `document` says, a JSON text or its value.  Raises BadRequest.
+
+    `hostname` is the default of node, OVS_RUNDIR of `environ` that of ovs.rundir, and `path` names the document
+    where all of it is wrong.
+    """
+    if isinstance(document, (str, bytes)):
+        try:
+            document = json.loads(document)
+        except ValueError as error:
+            raise BadRequest(path, "must be JSON: %s" % error)
+    if not isinstance(document, dict):
+        raise BadRequest(path, "must be a JSON object, not %s" % show(document))
+    config = _complete(Config, KEYS, {"node": hostname, **document}, "")
+    rundir = config.ovs.rundir or _rundir(environ.get("OVS_RUNDIR", ""), "OVS_RUNDIR")
+    return config._replace(ovs=config.ovs._replace(rundir=rundir))
+
+
+def _complete(value, keys, document, where):
+    """Return `value`, a namedtuple, made of what `document` says about `keys`."""
+    place = where + "." if where else ""
+    known = [key for key, _, _ in keys]
+    for key in document:
+        if key not in known:
+            raise BadRequest(place + key, unknown(key, known, "key"))
+    return value(*[check(document.get(key, default), place + key) for key, check, default in keys])
+
+
+def _each(value, where, check):
+    if not isinstance(value, list):
+        raise BadRequest(where, "must be a list, not %s" % show(value))
+    return [check(entry, "%s[%d]" % (where, number)) for number, entry in enumerate(value)]
+
+
+def _different(values, where):
+    """Return `values` unless one is there twice."""
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise BadRequest("%s[%d]" % (where, number),
+                             "%s may be there once, and is %s[%d] too" % (show(value), where, values.index(value)))
+    return values
+
+
+def _id(value, where):
+    if not isinstance(value, str) or not ID.fullmatch(value):
+        raise BadRequest(where, "must be 1 to 64 of A-Z a-z 0-9 _ . -, not %s" % show(value))
+    return value
+
+
+def _text(value, where):
+    if not isinstance(value, str) or not value.isprintable():
+        raise BadRequest(where, "must be a text on one line, not %s" % show(value))
+    return value
+
+
+def _path(value, where):
+    if not isinstance(value, str) or not value.startswith("/") or not value.isprintable():
+        raise BadRequest(where, "must be an absolute path, not %s" % show(value))
+    return os.path.normpath(value)
+
+
+def _paths(value, where):
+    return _different(_each(value, where, _path), where)
+
+
+def _rundir(value, where):
+    return value if value == "" else _path(value, where)
+
+
+def _repository(value, where):
+    if isinstance(value, str) and URL.fullmatch(value):
+        return value.rstrip("/")
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise BadRequest(where, "must be an absolute path or an http URL, not %s" % show(value))
+    return _path(value, where)
+
+
+def _driver(value, where):
+    if not isinstance(value, str) or not DRIVER.fullmatch(value):
+        raise BadRequest(where, "must be the name of a vSwitch driver, like ovs, not %s" % show(value))
+    return value
+
+
+def _one_of(*words):
+    def check(value, where):
+        if value not in words:
+            raise BadRequest(where, "must be %s, not %s" % (" or ".join(words), show(value)))
+        return value
+    return check
+
+
+def _object(value, where):
+    if not isinstance(value, dict):
+        raise BadRequest(where, "must be an object, not %s" % show(value))
+    return dict(value)
+
+
+def _auth(value, where):
+    if value != "none" and not isinstance(value, dict):
+        raise BadRequest(where, 'must be an object or "none", not %s' % show(value))
+    return value
+
+
+def _ovs(value, where):
+    return _complete(Ovs, OVS_KEYS, _object(value, where), where)
+
+
+def _listen(value, where):
+    """Return a list of addresses, as http.Server takes them."""
+    if isinstance(value, str):
+        return [_address(value, where)]
+    addresses = _different(_each(value, where, _address), where)
+    if not addresses:
+        raise BadRequest(where, "must have an address, like 127.0.0.1:8080")
+    return addresses
+
+
+def _address(value, where):
+    if isinstance(value, str) and value.startswith("unix:"):
+        path = _path(value[len("unix:"):], where)
+        if len(path.encode()) > SOCKET_PATH:
+            raise BadRequest(where, "is too long: the path of a unix socket may have %d bytes" % SOCKET_PATH)
+        return value
+    found = LISTEN.fullmatch(value) if isinstance(value, str) else None
+    v4, v6, port = found.groups() if found else ("", "", "")
+    if not found or int(port) > 65535 or not _is_host(v4 or v6):
+        raise BadRequest(where, "must be like 127.0.0.1:8080, [::1]:8080 or unix:/PATH, not %s" % show(value))
+    return value
+
+
+def _is_host(text):
+    import socket
+    if text == "localhost":
+        return True  # the one name that nobody has to be asked for
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+        return True
+    except OSError:
+        return False
+
+
+def _interfaces(value, where):
+    interfaces = _each(value, where, _interface)
+    _different([interface.name for interface in interfaces], where)
+    return interfaces
+
+
+def _interface(value, where):
+    if isinstance(value, str):
+        value = {"name": _interface_name(value, where)}
+    if not isinstance(value, dict):
+        raise BadRequest(where, "must be the name of an interface, or an object with it, not %s" % show(value))
+    return _complete(Interface, INTERFACE_KEYS, value, where)
+
+
+def _interface_name(value, where):
+    sound = isinstance(value, str) and value.isprintable() and value not in ("", ".", "..")
+    if not sound or set(value) & set("/: ") or len(value.encode()) > INTERFACE:
+        raise BadRequest(where, "must be the name of an interface, 1 to %d bytes without / : and blanks, not %s"
+                         % (INTERFACE, show(value)))
+    return value
+
+
+def _owners(value, where):
+    """Return who may use an interface, None for everybody."""
+    return None if value is None else _each(value, where, _id)
+
+
+def _vlans(value, where):
+    """Return the VLAN ids as sorted (first, last) that neither overlap nor touch."""
+    merged = []
+    for first, last in sorted(_each(value, where, _vlan)):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def _vlan(value, where):
+    text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    found = VLANS.fullmatch(text)
+    first, last = found.groups() if found else (0, 0)
+    first, last = int(first), int(last or first)
+    if not 1 <= first <= last <= 4094:
+        raise BadRequest(where, 'must be a VLAN id, 1 to 4094, or a range like "100-199", not %s' % show(value))
+    return first, last
+
+
+OVS_KEYS = (
+    ("rundir", _rundir, ""),  # "" is the environment's, else the system's
+    ("datapath", _one_of("auto", "system", "netdev"), "auto"),
+)
+INTERFACE_KEYS = (
+    ("name", _interface_name, None),
+    ("neighbour", _text, ""),  # the domain behind it
+    ("vlans", _vlans, ["1-4094"]),  # those that graphs may use
+    ("owners", _owners, None),  # who may use it, None for everybody
+)
+KEYS = (
+    ("node", _id, None),  # the host name
+    ("listen", _listen, "127.0.0.1:8080"),
+    ("interfaces", _interfaces, []),
+    ("state", _path, "/etc/composer"),
+    ("runtime", _path, "/var/run/composer"),
+    ("repository", _repository, "/usr/lib/composer/nsf"),
+    ("vswitch", _driver, "ovs"),
+    ("ovs", _ovs, {}),
+    ("graphs", _paths, []),
+    ("log", _one_of("stderr", "syslog"), "stderr"),
+    ("mqtt", _object, {}),
+    ("tls", _object, {}),
+    ("auth", _auth, {}),
+    ("inband", _object, {}),
+)
+Ovs = namedtuple("Ovs", [key for key, _, _ in OVS_KEYS])
+Interface = namedtuple("Interface", [key for key, _, _ in INTERFACE_KEYS])
+Config = namedtuple("Config", [key for key, _, _ in KEYS])

@@ -1,0 +1,413 @@
+"""HTTP: a non-blocking HTTP/1.1 front for a WSGI app.  h11 in, one call, bytes out, deadlines and caps.
+
+A connection is a generator that yields what it waits for, so its life reads from top to bottom:
+
+    READ the whole request, call the app, WRITE the answer, again; at the end let the client close first
+
+Only what is whole reaches the app, so no client can keep it waiting.  An app that cannot answer yet puts a job
+into environ["composer.job"].  That answer is thrown away, the connection waits for the JOB, and when it calls back
+(job.when_done(callback), callback takes no arguments) the app is called again with a fresh environ of the same
+request and the job in environ["composer.outcome"].  Who hangs up meanwhile cancels nothing.
+
+Work comes in slices: at most one request, or EVENTS pieces of one, per connection and TURN of the loop.
+"""
+import errno
+import os
+import socket
+import sys
+import traceback
+from collections import namedtuple
+from io import BytesIO
+from urllib.parse import unquote_to_bytes
+
+import h11
+
+from .core.errors import TooBusy, show
+from .core.json import dumps
+from .loop import listen
+
+Limits = namedtuple("Limits", ("header", "body", "connections", "header_time", "body_time", "idle_time", "answer_time"))
+LIMITS = Limits(header=16 * 1024, body=1024 * 1024, connections=64,               # bytes, bytes, number
+                header_time=5, body_time=15, idle_time=60, answer_time=30)        # seconds
+CHUNK = 64 * 1024  # bytes read at once
+AHEAD = 16 * 1024  # bytes read while a job runs: enough to notice a hang-up
+EVENTS = 32        # pieces of a request looked at in one turn
+ACCEPTS = 16       # connections accepted in one turn
+SPARE = 16         # connections over the cap, only to be told 503
+LEAVE_TIME = 2     # seconds for the client to close after us, so that our last answer is not lost
+STALL_TIME = 2     # seconds without progress, after which who takes an answer may have to make room
+PAUSE = 1          # seconds without accept() when the system is out of file descriptors or memory
+SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+FOREVER = float("inf")
+READ, WRITE, JOB, TURN, CLOSED = "read", "write", "job", "turn", "closed"
+REASONS = {400: "Bad Request", 408: "Request Timeout", 413: "Content Too Large", 431: "Request Header Fields Too Large",
+           500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable"}
+
+
+class Unfit(Exception):
+    """A request that is not answered by the app: (status, where, message)."""
+
+
+class Server:
+    """Serve a WSGI app at an address, as loop.listen takes and refuses it.  `address` tells the port that it got."""
+
+    def __init__(self, loop, app, address, limits=LIMITS):
+        self.loop, self.app, self.limits = loop, app, limits
+        self._socket, self.address = listen(address)
+        self.connections = {}             # in the order of the last completed request: the first makes room first
+        self._again = self._timer = None  # accept again; look at the deadlines of all connections
+        self._scarce = False
+        loop.add(self)
+
+    def close(self):
+        """Stop listening and drop all connections."""
+        self.loop.remove(self)
+        self._socket.close()
+        for connection in list(self.connections):
+            connection.close()
+        for timer in filter(None, (self._again, self._timer)):
+            timer.cancel()
+        if self.address.startswith("unix:") and os.path.lexists(self.address[5:]):
+            os.unlink(self.address[5:])
+
+    def fileno(self):
+        return self._socket.fileno()
+
+    def wants_write(self):
+        return False
+
+    def ready(self, readable, writable):
+        for _ in range(ACCEPTS):
+            try:
+                client, peer = self._socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in SCARCE:
+                    continue  # that client is gone already
+                if not self._scarce:
+                    self.loop.log("http: accept failed, again every %d s: %s" % (PAUSE, error.strerror))
+                self._scarce = True
+                self.loop.remove(self)
+                self._again = self.loop.at(PAUSE, lambda: self.loop.add(self))
+                return
+            self._scarce = False
+            self._admit(client, peer)
+
+    def arm(self, when):
+        """See to it that deadlines are looked at by `when`: one timer does for all."""
+        if self._timer is None or when < self._timer.when:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = self.loop.at(when - self.loop.clock(), self._expire)
+
+    def _admit(self, client, peer):
+        """Make a connection of a new client; if all are taken, in the place of the one that is idle longest."""
+        over = len(self.connections) - self.limits.connections
+        if over >= SPARE:
+            return client.close()
+        idle = next((one for one in self.connections if one.yields()), None) if over >= 0 else None
+        client.setblocking(False)
+        if client.family != socket.AF_UNIX:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(self, client, peer[0] if peer else "", over >= 0 and not idle)
+        self.connections[connection] = None
+        self.loop.add(connection)
+        if idle:
+            idle.close()
+        connection.go()
+
+    def _expire(self):
+        self._timer = None
+        for connection in list(self.connections):
+            if connection.deadline <= self.loop.clock():
+                connection.expire()
+        first = min([connection.deadline for connection in self.connections], default=FOREVER)
+        if first < FOREVER:
+            self.arm(first)
+
+
+class Connection:
+    """One client.  `excess` says that there is no room for it."""
+
+    def __init__(self, server, client, peer, excess):
+        self._server, self._loop, self._limits = server, server.loop, server.limits
+        self._socket, self._peer, self._excess = client, peer, excess
+        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=server.limits.header)
+        self._life, self.waits = self._live(), READ
+        self.deadline, self._late, self._seconds = FOREVER, "", 0  # when, what of a request is late by then, its time
+        self._request = self._job = None
+        self._ahead = self._events = self._moved = 0
+
+    def fileno(self):
+        return self._socket.fileno()
+
+    def wants_read(self):
+        return self.waits is READ or (self.waits is JOB and self._ahead < AHEAD)
+
+    def wants_write(self):
+        return self.waits is WRITE
+
+    def ready(self, readable, writable):
+        if self.wants_read() or self.wants_write():
+            self.go()
+        else:
+            self.close()  # it hung up
+
+    def go(self, error=None):
+        """Live on until there is something to wait for."""
+        if self.waits is CLOSED:
+            return
+        try:
+            waits = self._life.throw(error) if error else next(self._life)
+        except (StopIteration, OSError):
+            return self.close()
+        if self.waits is not CLOSED:
+            self.waits = waits
+
+    def expire(self):
+        """The deadline has passed.  Who is late with a request is told so."""
+        if not self._late:
+            return self.close()
+        self.go(Unfit(408, self._late, "the %s must be sent within %g s" % (self._late, self._seconds)))
+
+    def yields(self):
+        """May it be closed to make room for another?"""
+        if self.waits is WRITE:
+            return self._loop.clock() - self._moved > STALL_TIME
+        return self.waits is not JOB and not self._excess
+
+    def close(self):
+        if self.waits is not CLOSED:
+            self.waits, self._life, self._job = CLOSED, None, None
+            self._loop.remove(self)
+            del self._server.connections[self]
+            self._socket.close()
+
+    def _live(self):
+        self._within(self._limits.header_time, "header")
+        try:
+            if self._excess:
+                raise Unfit(503, "", "all %d connections are at work, try again" % self._limits.connections)
+            while (yield from self._exchange()):
+                self._server.connections[self] = self._server.connections.pop(self)  # now the last to make room
+        except Unfit as unfit:
+            yield from self._send(*refusal(self._request, *unfit.args))
+        self._socket.shutdown(socket.SHUT_WR)
+        self._within(LEAVE_TIME)
+        while (yield from self._read(READ)) != b"":
+            pass
+
+    def _exchange(self):
+        """Live through one request and its answer.  Return True if another may follow."""
+        body = yield from self._collect()
+        if body is None:
+            return False
+        answer, job = self._call(body)
+        if job is not None:
+            yield from self._wait(job)
+            answer, _ = self._call(body, job)
+        yield from self._send(*answer)
+        if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
+            return False
+        self._h11.start_next_cycle()
+        self._request = None
+        self._within(self._limits.idle_time)
+        if any(self._h11.trailing_data):
+            self._within(self._limits.header_time, "header")
+            yield from self._turn()
+        return True
+
+    def _collect(self):
+        """Return the body of the next request, None if there is none."""
+        body = bytearray()
+        while True:
+            event = yield from self._event()
+            if type(event) is h11.Request:
+                self._request = event
+                check(event, self._limits)
+                self._within(self._limits.body_time, "body")
+            elif type(event) is h11.Data:
+                body += event.data
+                if len(body) > self._limits.body:
+                    raise Unfit(413, "body", "the body may have %d bytes" % self._limits.body)
+            else:
+                return body if type(event) is h11.EndOfMessage else None
+
+    def _event(self):
+        """Return the next event of h11, which is given more bytes until there is one."""
+        while True:
+            try:
+                event = self._h11.next_event()
+            except (h11.RemoteProtocolError, ValueError) as error:  # ValueError: a number too long for int()
+                raise Unfit(getattr(error, "error_status_hint", 400), self._late, "not HTTP/1.1: " + show(str(error)))
+            if event is not h11.NEED_DATA:
+                self._events += 1
+                if self._events % EVENTS == 0:
+                    yield from self._turn()
+                return event
+            if self._h11.they_are_waiting_for_100_continue:
+                go = h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[])
+                yield from self._write(self._h11.send(go))
+            received = yield from self._read(READ)
+            if received is not None:
+                if not self._late:  # it was idle until now
+                    self._within(self._limits.header_time, "header")
+                self._h11.receive_data(received)
+
+    def _call(self, body, outcome=None):
+        """Return (answer, the job to wait for or None)."""
+        environ = environment(self._request, body, self._peer, self._server.address)
+        if outcome is not None:
+            environ["composer.outcome"] = outcome
+        try:
+            answer = reply(self._request, *call(self._server.app, environ))
+            job = environ.get("composer.job") if outcome is None else None
+            if job is not None:
+                self._job = job
+                job.when_done(lambda: self._loop.soon(self._ended, job))
+            return answer, job
+        except Exception:
+            traceback.print_exc()
+            raise Unfit(500, "", "the agent failed, its log says how")
+
+    def _wait(self, job):
+        """Wait until `job` has ended.  There is no deadline; what is sent meanwhile is the next request's."""
+        self.deadline, self._ahead = FOREVER, 0
+        while self._job is job:
+            received = yield from self._read(JOB)
+            if received == b"":
+                raise ConnectionAbortedError
+            if received:
+                self._ahead += len(received)
+                self._h11.receive_data(received)
+
+    def _ended(self, job):
+        if self._job is job:  # else the client hung up, or the job called back twice
+            self._job = None
+            self.go()
+
+    def _send(self, response, body):
+        out = [self._h11.send(response)]
+        if body:
+            out.append(self._h11.send(h11.Data(data=body)))
+        out.append(self._h11.send(h11.EndOfMessage()))
+        self._within(self._limits.answer_time)
+        yield from self._write(b"".join(out))
+
+    def _write(self, out):
+        out = memoryview(out)
+        while out:
+            self._moved = self._loop.clock()
+            try:
+                out = out[self._socket.send(out):]
+            except BlockingIOError:
+                pass
+            if out:
+                yield WRITE
+
+    def _read(self, waits):
+        """Return what comes next: b"" at the end, None if there is nothing yet."""
+        yield waits
+        try:
+            return self._socket.recv(CHUNK)
+        except BlockingIOError:
+            return None
+
+    def _turn(self):
+        """Let the others have a turn."""
+        self._loop.soon(self.go)
+        yield TURN
+
+    def _within(self, seconds, late=""):
+        self.deadline, self._late, self._seconds = self._loop.clock() + seconds, late, seconds
+        self._server.arm(self.deadline)
+
+
+def check(request, limits):
+    """Raise Unfit for a request that is too long, or that could be read in two ways."""
+    names, size = [], len(request.method) + len(request.target) + 13
+    for name, value in request.headers:
+        names.append(name)
+        size += len(name) + len(value) + 4
+        if name == b"content-length" and int(value) > limits.body:
+            raise Unfit(413, "body", "the body may have %d bytes" % limits.body)
+    if size > limits.header:
+        raise Unfit(431, "header", "the header may have %d bytes" % limits.header)
+    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
+        raise Unfit(400, "header", "Transfer-Encoding goes with HTTP/1.1 and without Content-Length")
+    if not _path(request).startswith(b"/") and (request.method, request.target) != (b"OPTIONS", b"*"):
+        raise Unfit(400, "header", "the target must be a path, as in GET /health HTTP/1.1")
+
+
+def environment(request, body, peer, address):
+    """Return the environ of PEP 3333."""
+    name, _, port = ("localhost:80" if address.startswith("unix:") else address).rpartition(":")
+    route, _, query = _path(request).partition(b"?")
+    environ = {
+        "REQUEST_METHOD": request.method.decode("ascii"), "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(route).decode("latin-1"), "QUERY_STRING": query.decode("latin-1"),
+        "CONTENT_LENGTH": str(len(body)), "SERVER_NAME": name, "SERVER_PORT": port,
+        "SERVER_PROTOCOL": "HTTP/" + request.http_version.decode("ascii"), "REMOTE_ADDR": peer,
+        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": BytesIO(body), "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False}
+    for field, value in request.headers:
+        # The body is whole and no longer chunked; a name with "_" could pass for one with "-".
+        if field in (b"content-length", b"transfer-encoding") or b"_" in field:
+            continue
+        key = field.decode("ascii").upper().replace("-", "_")
+        key, value = key if key == "CONTENT_TYPE" else "HTTP_" + key, value.decode("latin-1")
+        if key in environ:
+            value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
+        environ[key] = value
+    return environ
+
+
+def _path(request):
+    """Return the target without scheme and host."""
+    target = request.target
+    return b"/" + target[7:].partition(b"/")[2] if target[:7].lower() == b"http://" else target
+
+
+def call(app, environ):
+    """Call a WSGI app.  Return (status, headers, body)."""
+    head, parts = [], []
+
+    def start_response(status, headers, exc_info=None):
+        head[:] = status, headers
+        return parts.append
+
+    answer = app(environ, start_response)
+    try:
+        parts.extend(answer)
+    finally:
+        if hasattr(answer, "close"):
+            answer.close()
+    return head[0], head[1], b"".join(parts)
+
+
+def reply(request, status, headers, body):
+    """Return (response, body) as they are sent in answer to `request`, which is None if there was none."""
+    code, _, reason = status.partition(" ")
+    head, length = [(b"Server", b"composer")], b"%d" % len(body)
+    asked = request.method if request else b""
+    for name, value in headers:
+        if name.lower() != "content-length":
+            head.append((name.encode("latin-1"), value.encode("latin-1")))
+        elif asked == b"HEAD" and not body:
+            length = value.encode("latin-1")
+    bare = code in ("204", "304")
+    if not bare:
+        head.append((b"Content-Length", length))
+    response = h11.Response(status_code=int(code), reason=reason.encode("latin-1"), headers=head)
+    return response, b"" if bare or asked == b"HEAD" else body
+
+
+def refusal(request, status, where, message):
+    """Return (response, body) of an error of ours, after which the connection ends."""
+    reason = REASONS.get(status, "Refused")
+    body = dumps({"error": reason.replace(" ", ""), "message": message, "where": where})
+    headers = [("Content-Type", "application/json"), ("Connection", "close")]
+    if status == TooBusy.status:
+        headers.extend(TooBusy.headers)
+    return reply(request, "%d %s" % (status, reason), headers, body.encode())

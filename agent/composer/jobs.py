@@ -1,0 +1,69 @@
+"""Jobs: one change of one graph each, and the entry that keeps a graph's jobs in order."""
+from .core import sffg
+from .core.errors import Refused, StepFailed
+
+AGAIN = (10, 300)  # seconds until what is left is tried again: at first, and at most (doubled each time)
+
+
+class Job:
+    """One change of one graph.  `begin(job, entry)` is called at the head of the graph's queue.
+
+    When it is done, it has an outcome (created, updated, unchanged, deleted, done) or an error, the exception.
+    `failures` are those of what was to be taken down: reported, but not in the way.
+    """
+
+    def __init__(self, graph_id, begin):
+        self.graph_id, self.begin = graph_id, begin
+        self.outcome = self.error = self.answer = None
+        self.failures, self.done, self._told = [], False, []
+
+    def when_done(self, callback):
+        """Call `callback()` when the job is done, at once if it is."""
+        if self.done:
+            callback()
+        else:
+            self._told.append(callback)
+
+    def finish(self, outcome=None, error=None, answer=None):
+        self.outcome, self.error, self.answer, self.done = outcome, error, answer, True
+        for callback in self._told:
+            callback()
+
+
+class Entry:
+    """One graph of the node: what it is (placed), what it is about to be (coming), and its jobs in order.
+
+    left: [(old, new, failures)], what plan.take_down did not bring to its end; pause: seconds until the next try.
+    """
+
+    def __init__(self, graph_id, owner):
+        self.id, self.owner = graph_id, owner
+        self.placed = self.coming = None
+        self.state, self.percentage, self.error = "deploying", 0, None
+        self.queue, self.running, self.left, self.pause = [], False, [], AGAIN[0]
+
+    def both(self):
+        """Return what the graph is and what it is about to be, as far as there is any."""
+        return [placed for placed in (self.placed, self.coming) if placed]
+
+    def status(self):
+        """Return the status as SPEC 2 has it."""
+        placed = self.coming or self.placed
+        functions = [placed["sfs"][name] for name in sorted(placed["sfs"])] if placed else []
+        there = self.placed["sfs"] if self.placed else {}
+        found = {"id": self.id, "state": self.state, "percentage_completed": self.percentage, "error": self.error,
+                 "functions": [{"id": sf["id"], "name": sf["name"], "implementation": sf["template"], "type": sf["type"],
+                                "state": sf["state"] if sf["id"] in there else self.state} for sf in functions],
+                 "overlaps": [list(pair) for pair in sffg.overlaps(placed["graph"])] if placed else []}
+        if self.left:
+            found["left"] = [failure(one) for _, _, failures in self.left for one in failures]
+        return found
+
+
+def failure(error):
+    """Return what went wrong as an object for JSON."""
+    if isinstance(error, StepFailed):
+        return {"error": "StepFailed", "message": str(error), "where": "", "command": error.command, "output": error.output}
+    if isinstance(error, Refused):
+        return {"error": type(error).__name__, "message": error.message, "where": error.where}
+    return {"error": "Internal", "message": "the agent failed; its log says more", "where": ""}

@@ -1,0 +1,315 @@
+"""Loop: one poll() that calls everything the agent does.
+
+    source   a socket, a pipe: anything with fileno(), wants_write() -> bool and ready(readable, writable);
+             wants_read() -> bool too if it does not always want to read, close() if it has an end
+    timer    at(seconds, action)
+    child    watch(pid, done): done(exit code) when the process has ended
+    soon     soon(action, ...): in the next turn, after what is ready by then
+
+A turn asks each source what it wants, waits, and calls what is ready.  Nobody tells the loop that a wish has
+changed, so nobody can forget to.  No handler may block: `longest` tells which turn took longest and why.
+What a handler raises is logged in one line and the loop goes on; a source that raises is removed and closed.
+
+Signals only write a byte into a pipe, of which the loop itself is the source.
+"""
+import errno
+import heapq
+import os
+import select
+import signal
+import socket
+import stat
+import time
+
+from . import log
+from .core.errors import BadRequest, show
+
+BACKLOG = 128      # connections that may wait to be accepted
+WAIT_LIMIT = 3600  # seconds of one poll, whose argument is an int of milliseconds
+GONE = 255         # exit code of a watched child whose status somebody else took
+
+
+class Timer:
+    """What at() returns: cancel() at any time, once or more."""
+    __slots__ = ("when", "action")
+
+    def __init__(self, when, action):
+        self.when, self.action = when, action
+
+    def __lt__(self, other):
+        return self.when < other.when
+
+    def cancel(self):
+        self.action = None
+
+
+class Loop:
+    """`clock` gives seconds that never go back; `log` takes one line of text.
+
+    `longest` is (seconds, name) of the longest turn between two polls, named by the slowest call in it.  Set it to
+    NEVER to measure anew.
+    """
+    NEVER = (0.0, "")
+
+    def __init__(self, clock=time.monotonic, log=log.line):
+        self.clock, self.log = clock, log
+        self.longest = self.NEVER
+        self._slowest = self.NEVER  # the call that took longest in this turn, without the calls within it
+        self._spent = 0.0           # seconds in calls, ever
+        self._poll = select.poll()
+        self._sources = {}          # file descriptor: (source, its wants_read or None)
+        self._masks = {}            # file descriptor: what poll was told to look for
+        self._timers, self._room = [], 64
+        self._actions = []
+        self._children = {}         # pid: done
+        self._stopped = False
+        self._pipe, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.add(self)
+
+    def add(self, source):
+        """Watch `source` from the next turn on."""
+        number = source.fileno()
+        self._sources[number] = (source, getattr(source, "wants_read", None))
+        self._masks[number] = 0
+        self._poll.register(number, 0)
+
+    def remove(self, source):
+        """Watch `source` no more: to be called before it is closed, also from within any handler."""
+        self._forget(source.fileno(), source)
+
+    def at(self, seconds, action):
+        """Call `action()` in so many seconds.  Return a Timer, to be cancelled."""
+        if len(self._timers) > self._room:  # mostly cancelled ones: keep the heap as small as what lives
+            self._timers = [timer for timer in self._timers if timer.action]
+            heapq.heapify(self._timers)
+            self._room = 64 + 2 * len(self._timers)
+        timer = Timer(self.clock() + seconds, action)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def soon(self, action, *arguments):
+        """Call `action(*arguments)` in the next turn."""
+        self._actions.append((action, arguments))
+
+    def watch(self, pid, done):
+        """Call `done(code)` when child `pid` has ended; -n is the end by signal n, GONE an unknown one.
+
+        Only watched children are waited for.  One that ended before this call is noticed as well.
+        """
+        self._children[pid] = done
+        self.soon(self._look, pid)
+
+    def run(self, signals=True):
+        """Turn until stop().  SIGTERM and SIGINT stop it too; SIGCHLD is heard, so children need `signals`.
+
+        Signals can only be taken in the main thread, and are given back at the end.  May be called again.
+        """
+        if signals:
+            before = [(signal.SIGCHLD, signal.signal(signal.SIGCHLD, lambda number, frame: None))]
+            for number in (signal.SIGTERM, signal.SIGINT):
+                before.append((number, signal.signal(number, lambda number, frame: self.stop())))
+            wake = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        try:
+            while not self._stopped:
+                self.turn()
+        finally:
+            self._stopped = False
+            if signals:
+                signal.set_wakeup_fd(wake)
+                for number, handler in before:
+                    signal.signal(number, handler)
+
+    def stop(self):
+        """End run() after this turn, or as soon as it begins.  May be called from another thread."""
+        self._stopped = True
+        try:
+            os.write(self._wake, b"\0")
+        except BlockingIOError:  # full: the loop wakes anyway
+            pass
+
+    def close(self):
+        """Give back the loop's own file descriptors.  The sources are closed by whoever made them."""
+        self.remove(self)
+        os.close(self._pipe)
+        os.close(self._wake)
+
+    def turn(self):
+        """Wait for what happens first, and call all that is ready by then."""
+        self._ask()
+        ready = self._poll.poll(self._patience())
+        begun = now = self.clock()
+        self._slowest = self.NEVER
+        self._serve([(number, self._sources.get(number), event) for number, event in ready])
+        due = []  # taken out first: what is armed or called for meanwhile waits for the next turn
+        while self._timers and self._timers[0].when <= now:
+            due.append(heapq.heappop(self._timers))
+        actions, self._actions = self._actions, []
+        for timer in due:
+            if timer.action:
+                self._call(timer.action)
+        for action, arguments in actions:
+            self._call(action, *arguments)
+        spent = self.clock() - begun
+        if spent > self.longest[0]:
+            self.longest = (spent, self._slowest[1])
+
+    def fileno(self):
+        return self._pipe
+
+    def wants_write(self):
+        return False
+
+    def ready(self, readable, writable):
+        """A signal came, or stop() was called."""
+        try:
+            while len(os.read(self._pipe, 512)) == 512:
+                pass
+        except BlockingIOError:
+            pass
+        for pid in list(self._children):
+            self._look(pid)
+
+    def _ask(self):
+        masks = self._masks
+        for number, (source, wants_read) in list(self._sources.items()):
+            try:
+                mask = select.POLLIN if wants_read is None or wants_read() else 0
+                if source.wants_write():
+                    mask |= select.POLLOUT
+                if mask != masks.get(number, mask):
+                    self._poll.modify(number, mask)
+                    masks[number] = mask
+            except Exception as error:
+                self._failed(type(source), error)
+                self._drop(number, source)
+
+    def _patience(self):
+        """Return the milliseconds that poll may wait, None for as long as it takes."""
+        if self._actions or self._stopped:
+            return 0
+        while self._timers and not self._timers[0].action:
+            heapq.heappop(self._timers)
+        if not self._timers:
+            return None
+        seconds = min(self._timers[0].when - self.clock(), WAIT_LIMIT)
+        return int(seconds * 1000) + 1 if seconds > 0 else 0
+
+    def _serve(self, events):
+        for number, known, event in events:
+            if known is None or self._sources.get(number) is not known:
+                continue  # removed by another handler of this turn, and its number perhaps in use again
+            source = known[0]
+            if event & select.POLLNVAL:
+                self.log("loop: failed %s was closed before it was removed" % type(source).__name__)
+                self._forget(number, source)
+                continue
+            over = event & (select.POLLHUP | select.POLLERR)
+            if not self._call(source.ready, bool(over or event & select.POLLIN), bool(over or event & select.POLLOUT)):
+                self._drop(number, source)
+
+    def _look(self, pid):
+        """Has child `pid` ended?"""
+        if pid not in self._children:
+            return
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            code = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:
+            ended, code = pid, GONE
+        if ended:
+            self._call(self._children.pop(pid), code)
+
+    def _call(self, action, *arguments):
+        """Call one handler, time it, and keep its failure from the others.  Return True if it did not fail."""
+        begun, spent, good = self.clock(), self._spent, True
+        try:
+            action(*arguments)
+        except Exception as error:
+            good = False
+            self._failed(action, error)
+        seconds = self.clock() - begun
+        within, self._spent = self._spent - spent, spent + seconds
+        if seconds - within > self._slowest[0]:
+            self._slowest = (seconds - within, _name(action))
+        return good
+
+    def _failed(self, action, error):
+        place = error.__traceback__
+        while place.tb_next:
+            place = place.tb_next
+        self.log("loop: failed %s %s at=%s:%d" % (
+            _name(action), " ".join(("%s: %s" % (type(error).__name__, error)).split()),
+            os.path.basename(place.tb_frame.f_code.co_filename), place.tb_lineno))
+
+    def _drop(self, number, source):
+        """Remove a source that failed, and close it if it can be closed."""
+        self._forget(number, source)
+        close = getattr(source, "close", None)
+        if close:
+            self._call(close)
+
+    def _forget(self, number, source):
+        if self._sources.get(number, self.NEVER)[0] is source:
+            del self._sources[number], self._masks[number]
+            self._poll.unregister(number)
+
+
+def _name(action):
+    return getattr(action, "__qualname__", type(action).__name__)
+
+
+def listen(address):
+    """Return (a listening socket, the address it has) for "127.0.0.1:8080", "[::1]:8080", "localhost:8080" or
+    "unix:PATH"; port 0 is any free one.  BadRequest says what is wrong with `address`, OSError why the system
+    refused it.  Nobody is asked for a name: that could take long.
+    """
+    unix = address[:5] == "unix:" and address[5:]
+    family, where = (socket.AF_UNIX, unix) if unix else _numeric(address)
+    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    mask = os.umask(0o177)
+    try:
+        if unix:
+            _make_room(unix)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, "cannot listen on %s: %s" % (address, error.strerror or error)) from None
+    finally:
+        os.umask(mask)
+    if unix:
+        return listener, address
+    return listener, ("[%s]:%d" if family == socket.AF_INET6 else "%s:%d") % listener.getsockname()[:2]
+
+
+def _numeric(address):
+    """Return (family, (host, port))."""
+    host, _, port = address.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host
+    bracketed = host[:1] == "[" and host[-1:] == "]"
+    family, host = (socket.AF_INET6, host[1:-1]) if bracketed else (socket.AF_INET, host)
+    try:
+        socket.inet_pton(family, host)
+        if not port.isdecimal() or int(port) > 65535:
+            raise ValueError
+    except (OSError, ValueError):
+        raise BadRequest("listen", "%s must be a numeric address and a port, as 127.0.0.1:8080 or [::1]:8080, "
+                         "or unix:PATH" % show(address)) from None
+    return family, (host, int(port))
+
+
+def _make_room(path):
+    """Remove the socket that an earlier agent left at `path`, if nobody answers on it."""
+    if not os.path.lexists(path):
+        return
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise OSError(errno.EEXIST, "the file is there and is not a socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return os.unlink(path)
+        except BlockingIOError:  # somebody does listen, and has much to do
+            pass
+    raise OSError(errno.EADDRINUSE, "somebody answers there already")

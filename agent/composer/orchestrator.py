@@ -1,0 +1,362 @@
+"""The node resource manager: desired graphs, and the jobs that make them so (paper, 5.3).
+
+A change of a graph is a job.  Jobs of one graph run in order, jobs of different graphs interleave: each drives
+its plan, whose steps the system performs.  What is accepted is stored; what could not be taken down is tried again.
+
+    PUT  ->  Job  ->  head of its graph's queue: conflicts, resolve, place  ->  plan  ->  store  ->  answer
+"""
+from . import host, log, restore
+from .core import names, plan, resolver, sffg, steps
+from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, Unavailable
+from .jobs import AGAIN, Entry, Job, failure
+
+WAITING = 8  # writes that are not done yet; more are refused
+PAST = 64  # graphs that failed and are gone whose last status can still be read
+
+
+class Orchestrator:
+    def __init__(self, loop, system, drivers, store, repository, config):
+        self.loop, self.system, self.drivers = loop, system, drivers
+        self.store, self.repository, self.config = store, repository, config
+        self.interfaces = [interface.name for interface in config.interfaces]
+        self.graphs = {}
+        self.past = {}  # {id: last status} of graphs that failed and are gone, in order
+        self.writes = 0
+        self.jobs = {"done": 0, "failed": 0}
+        self.ready, self.problem = False, "the switch has not been looked at yet"
+        self.version = self.life = ""  # of the switch: its version, and which life its rules were set in
+
+    # What is asked of the node.
+
+    def put(self, graph_id, graph, owner=None, create=False):
+        """Return the Job that makes `graph_id` into `graph`.  With `create`, Conflict if there is one already."""
+        if create and graph_id in self.graphs:
+            raise Conflict("id", "graph %s exists: PUT changes it" % graph_id)
+        return self._queue(graph_id, lambda job, entry: self._put(job, entry, graph, owner), owner)
+
+    def delete(self, graph_id):
+        self._entry(graph_id)
+        return self._queue(graph_id, self._delete)
+
+    def act(self, graph_id, sf_id, verb):
+        """Return the Job that does `verb` (start stop pause resume restart) to one function (paper, Table 5)."""
+        self.get(graph_id)
+        return self._queue(graph_id, lambda job, entry: self._act(job, entry, sf_id, verb))
+
+    def dry_run(self, graph_id, graph):
+        """Return the lines of the plan that `put` would carry out now.  Nothing is done."""
+        entry = self.graphs.get(graph_id)
+        old = entry.placed if entry and entry.placed else plan.empty(graph_id)
+        new = self._place(old, graph, graph_id)
+        if plan.same(old, new):
+            return []
+        return [steps.line(step) for wanted in _walk(plan.update(old, new, self.drivers)) for step in wanted]
+
+    def look(self, graph_id, reading):
+        """Return the Job of a generator of steps that only reads; its answer is what the generator returns."""
+        job = Job(graph_id, None)
+        self.drive(reading, lambda answer, error: job.finish("done", error, answer))
+        return job
+
+    def get(self, graph_id):
+        """Return the Graph as it is wanted."""
+        entry = self._entry(graph_id)
+        placed = entry.coming or entry.placed
+        if placed is None:
+            raise NotFound("", "graph %s is not deployed" % graph_id)
+        return placed["graph"]
+
+    def placed(self, graph_id):
+        """Return the placed graph as it is on the switch."""
+        if self._entry(graph_id).placed is None:
+            raise NotFound("", "graph %s is not deployed yet" % graph_id)
+        return self.graphs[graph_id].placed
+
+    def status(self, graph_id):
+        if graph_id in self.graphs:
+            return self.graphs[graph_id].status()
+        if graph_id in self.past:
+            return self.past[graph_id]
+        raise NotFound("", "there is no graph %s" % graph_id)
+
+    def owner(self, graph_id):
+        return self.graphs[graph_id].owner if graph_id in self.graphs else None
+
+    def deployed(self):
+        """Return the ids of the graphs, sorted."""
+        return sorted([name for name, entry in self.graphs.items() if entry.placed or entry.coming])
+
+    def templates(self):
+        return self.repository.templates()
+
+    # Jobs.
+
+    def _entry(self, graph_id):
+        if graph_id not in self.graphs:
+            raise NotFound("", "there is no graph %s, there are %s" % (graph_id, ", ".join(self.deployed()[:8]) or "none"))
+        return self.graphs[graph_id]
+
+    def _queue(self, graph_id, begin, owner=None):
+        if self.writes >= WAITING:
+            raise TooBusy("", "%d writes are waiting: try again in a moment" % self.writes)
+        if graph_id not in self.graphs:
+            self.graphs[graph_id] = Entry(graph_id, owner)
+        job = Job(graph_id, begin)
+        self.enqueue(self.graphs[graph_id], job)
+        return job
+
+    def enqueue(self, entry, job):
+        """Put a job at the end of its graph's queue; it begins at once if it is alone there."""
+        self.writes += 1
+        entry.queue.append(job)
+        self.begin(entry)
+
+    def begin(self, entry):
+        """Begin the first job of a graph's queue, after what an earlier one left, if the node is ready for it."""
+        if entry.running or not entry.queue or not self._is_ready():
+            return
+        entry.running, job = True, entry.queue[0]
+
+        def cleared(_, error):
+            error = error or (entry.left[0][2][0] if entry.left else None)
+            if error:
+                raise error
+            job.begin(job, entry)
+
+        self.run(job, entry, self._clear(entry), cleared)
+
+    def run(self, job, entry, generator, ended, progress=lambda: None):
+        """Drive a plan of a job; then call ended(what it returned, error), whose exceptions end the job."""
+        def guarded(answer, error):
+            try:
+                ended(answer, error)
+            except Exception as failed:
+                self.end(job, entry, error=failed)
+        self.drive(generator, guarded, progress)
+
+    def end(self, job, entry, outcome=None, error=None):
+        """End a job: note what it came to, tell who waits, begin the next one."""
+        if isinstance(error, OSError):
+            error = Unavailable("", "the node failed: %s" % error)
+        elif error is not None and not isinstance(error, (Refused, StepFailed)):
+            log.failure("orchestrator", error)
+        self.writes -= 1
+        self.jobs["failed" if error else "done"] += 1
+        log.write("job", "failed" if error else outcome, graph=entry.id, **({"why": error} if error else {}))
+        entry.queue.pop(0)
+        entry.coming, entry.running = None, False
+        entry.error = failure(error) if error else None
+        entry.percentage = entry.percentage if error else 100
+        entry.state = "deployed" if entry.placed else "deleting" if entry.left else "failed" if error else "deleted"
+        if entry.placed:
+            entry.placed.pop("flows", None)  # they can be had again, and memory is scarce
+        self.past.pop(entry.id, None)
+        if not entry.placed and not entry.left:
+            if error:
+                self._keep_past(entry)
+            if not entry.queue:
+                del self.graphs[entry.id]
+        if entry.left and not entry.queue:
+            self.loop.at(entry.pause, lambda: self._again(entry))
+        self.loop.soon(self.begin, entry)
+        job.finish(outcome, error)
+
+    def _is_ready(self):
+        """Say whether jobs may run; if the switch was started anew since its rules were set, they wait for them."""
+        life = host.daemon(self.config.ovs.rundir, "ovs-vswitchd")
+        if self.ready and life and life != self.life:
+            self.ready, self.problem = False, "the switch was started again, its rules are set again"
+            restore.start(self)
+        return self.ready
+
+    def _keep_past(self, entry):
+        self.past[entry.id] = entry.status()
+        while len(self.past) > PAST:
+            del self.past[next(iter(self.past))]
+
+    def _again(self, entry):
+        """Try again to take down what is left, unless a job has done so or is about to."""
+        if entry.left and not entry.queue and self.graphs.get(entry.id) is entry:
+            entry.pause = min(2 * entry.pause, AGAIN[1])
+            self.enqueue(entry, Job(entry.id, lambda job, entry: self.end(job, entry, "done")))
+
+    def _clear(self, entry):
+        """Yield the steps that take down what is left of a graph."""
+        for one in list(entry.left):
+            left, _ = yield from plan.take_down(one[0], one[1], self.drivers)
+            entry.left.remove(one)
+            if left:
+                entry.left.append((one[0], one[1], left))
+        if not entry.left:
+            entry.pause = AGAIN[0]
+
+    # The kinds of jobs.
+
+    def _put(self, job, entry, graph, owner):
+        self._check_switch()
+        old = entry.placed or plan.empty(entry.id)
+        new = self._place(old, graph, entry.id)
+        if entry.placed and plan.same(old, new):
+            self.keep(entry, new)
+            self.end(job, entry, "unchanged")
+            return
+        outcome = "updated" if entry.placed else "created"
+        entry.coming, entry.state, entry.percentage = new, "updating" if entry.placed else "deploying", 0
+
+        def ended(result, error):
+            if error is None:
+                try:
+                    self.keep(entry, new)
+                except OSError as full:  # what is not stored would be gone after a power cut: back to the old one
+                    refusal = Unavailable("", "graph %s cannot be stored: %s" % (entry.id, full.strerror))
+                    self.run(job, entry, plan.update(new, old, self.drivers),
+                             lambda result, error: self._settle(job, entry, refusal, new, old, error))
+                    return
+                job.failures = result[0] + result[1]
+                self._leave(entry, old, new, result[0])
+                self._prune()
+                self.end(job, entry, outcome)
+                return
+            self._settle(job, entry, error, new, old, error)
+
+        self.run(job, entry, plan.update(old, new, self.drivers), ended, self._progress(entry, old, new))
+
+    def _settle(self, job, entry, refusal, old, new, error):
+        """End a job that failed and was undone; what could not be undone is left for later."""
+        self._leave(entry, old, new, getattr(error, "left", ()))
+        self._prune()
+        self.end(job, entry, error=refusal)
+
+    def _delete(self, job, entry):
+        self._check_switch()
+        if entry.placed is None:
+            raise NotFound("", "there is no graph %s" % entry.id)
+        old, new = entry.placed, plan.empty(entry.id)
+        self.store.delete(entry.id)
+        entry.state, entry.percentage = "deleting", 0
+
+        def ended(result, error):
+            if error:
+                raise error
+            entry.placed, job.failures = None, result[0] + result[1]
+            self._leave(entry, old, new, result[0])
+            self._prune()
+            self.end(job, entry, "deleted")
+
+        self.run(job, entry, plan.take_down(old, new, self.drivers), ended, self._progress(entry, old, new))
+
+    def _act(self, job, entry, sf_id, verb):
+        if entry.placed is None or sf_id not in entry.placed["sfs"]:
+            raise NotFound("", "graph %s has no function %s" % (entry.id, sf_id))
+        sf = entry.placed["sfs"][sf_id]
+        driver = self.drivers.compute[sf["type"]]
+        state, functions = {"start": ("running", (driver.start,)), "stop": ("stopped", (driver.stop,)),
+                            "pause": ("paused", (driver.pause,)), "resume": ("running", (driver.resume,)),
+                            "restart": ("running", (driver.stop, driver.start))}[verb]
+
+        def acting():
+            for function in functions:
+                yield from function(dict(sf, state=state))
+
+        def ended(_, error):
+            if error:
+                raise error
+            sf["state"] = state
+            self.keep(entry, entry.placed)
+            self.end(job, entry, "done")
+
+        self.run(job, entry, acting(), ended)
+
+    def _check_switch(self):
+        if host.daemon(self.config.ovs.rundir, "ovs-vswitchd") == "":
+            raise Unavailable("", "ovs-vswitchd is not running: start it, then try again")
+
+    def _leave(self, entry, old, new, failures):
+        """Note what could not be taken down, to be tried again."""
+        for one in failures:
+            log.write("job", "not taken down", graph=entry.id, why=one)
+        if failures:
+            entry.left.append((old, new, list(failures)))
+
+    def _place(self, old, graph, graph_id):
+        """Return the graph placed, or raise Conflict: this is where the node's state meets what is wanted."""
+        for sap in graph.saps:
+            if sap.interface not in self.interfaces:
+                raise Conflict(sap.where, "interface %s is not given to LSI-0 by the configuration, which has %s"
+                               % (sap.interface, ", ".join(self.interfaces) or "none"))
+            if not host.has_interface(sap.interface):
+                raise Conflict(sap.where, "interface %s is not there" % sap.interface)
+        others = [placed["graph"] for entry in self.graphs.values() if entry.id != graph_id
+                  for placed in entry.both()]
+        sffg.conflict(graph, others)
+        images = resolver.resolve(graph, self.templates() if graph.sfs else (), self.drivers, old["sfs"],
+                                  self.repository.read)
+        return plan.place(old, graph, images, self._number(), self.config.runtime)
+
+    def _number(self):
+        """Return the smallest number that no graph has and whose LSI's name nobody else has."""
+        taken = set([names.NODE])
+        for entry in self.graphs.values():
+            taken.update([placed["number"] for placed in entry.both() + [one[0] for one in entry.left]])
+        number = names.smallest_free(taken, 1)
+        while host.has_interface(names.lsi(number)):
+            taken.add(number)
+            number = names.smallest_free(taken, 1)
+        return number
+
+    def keep(self, entry, placed):
+        """Store what was accepted; it is what the graph is from now on."""
+        record = {"owner": entry.owner, "body": placed["graph"].body,
+                  "placed": dict([(key, placed[key]) for key in placed if key not in ("graph", "flows")])}
+        self.store.save(entry.id, record)
+        entry.placed = placed
+
+    def _prune(self):
+        """Remove the unpacked images that no function uses."""
+        used = set([sf["folder"] for entry in self.graphs.values() for placed in entry.both()
+                    for sf in placed["sfs"].values()])
+        self.system.prune(self.config.runtime + "/images", used)
+
+    def _progress(self, entry, old, new):
+        """Return the function that keeps an entry's percentage true: rounds of steps done, of all of the plan."""
+        rounds = sum(1 for _ in _walk(plan.update(old, dict(new, sfs=_copies(new)), self.drivers)))
+        done = [0]
+
+        def step():
+            entry.percentage = min(99, done[0] * 100 // max(rounds, 1))
+            done[0] += 1
+        return step
+
+    def drive(self, generator, done, progress=lambda: None):
+        """Drive a plan: perform what it yields, send it what came out; call done(what it returned, error)."""
+        def advance(answer, throw=False):
+            try:
+                wanted = generator.throw(answer) if throw else generator.send(answer)
+            except StopIteration as end:
+                done(end.value, None)
+            except Exception as error:
+                done(None, error)
+            else:
+                progress()
+                if isinstance(wanted, list):
+                    self.system.perform(wanted, advance)
+                else:
+                    self.system.perform([wanted], lambda results: advance(results[0], isinstance(results[0], Exception)))
+        advance(None)
+
+
+def _walk(generator):
+    """Yield the rounds of steps of a plan, none of which is performed: each is told that nothing came out."""
+    answer = None
+    try:
+        while True:
+            wanted = generator.send(answer)
+            steps = wanted if isinstance(wanted, list) else [wanted]
+            yield steps
+            answer = [""] * len(steps) if isinstance(wanted, list) else ""
+    except StopIteration:
+        pass
+
+
+def _copies(placed):
+    return dict([(name, dict(sf)) for name, sf in placed["sfs"].items()])

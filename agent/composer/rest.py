@@ -1,0 +1,304 @@
+"""The REST API: bottle routes, and the one place where errors become answers (SPEC 2).
+
+A change is a job.  bottle cannot wait, so the handler puts the job into environ["composer.job"]; http.py throws
+that answer away and, when the job has ended, calls the app again with it in environ["composer.outcome"].
+"""
+import os
+import time
+
+import bottle
+from bottle import request, response
+
+from . import __version__, auth, host, log, openapi
+from .core import json, resolver, sffg, tracing, values
+from .core.errors import BadGraph, BadRequest, Forbidden, NotFound, Refused, StepFailed
+from .jobs import failure
+
+VERBS = ("start", "stop", "pause", "resume", "restart")
+FROG_STATES = {"deployed": "complete", "failed": "error"}  # all others are in_progress
+
+# method, path, method of Rest; the last ones are what FROG's clients send [U]
+ROUTES = (
+    ("GET", "/graphs", "list_graphs"),
+    ("POST", "/graphs", "post_graph"),
+    ("GET", "/graphs/<graph_id>", "get_graph"),
+    ("PUT", "/graphs/<graph_id>", "put_graph"),
+    ("DELETE", "/graphs/<graph_id>", "delete_graph"),
+    ("GET", "/graphs/<graph_id>/status", "status"),
+    ("GET", "/graphs/<graph_id>/trace", "trace"),
+    ("POST", "/graphs/<graph_id>/functions/<sf_id>/<verb>", "act"),
+    ("GET", "/node", "describe"),
+    ("GET", "/functions", "functions"),
+    ("GET", "/health", "health"),
+    ("GET", "/metrics", "metrics"),
+    ("GET", "/openapi.json", "openapi"),
+    ("GET", "/NF-FG", "frog_list"),
+    ("GET", "/NF-FG/", "frog_list"),
+    ("POST", "/NF-FG", "frog_post"),
+    ("POST", "/NF-FG/", "frog_post"),
+    ("GET", "/NF-FG/<graph_id>", "get_graph"),
+    ("PUT", "/NF-FG/<graph_id>", "frog_put"),
+    ("DELETE", "/NF-FG/<graph_id>", "delete_graph"),
+    ("GET", "/NF-FG/status/<graph_id>", "frog_status"),
+)
+
+
+def application(node):
+    """Return the WSGI application of a node (an Orchestrator)."""
+    app, rest = bottle.Bottle(catchall=True, autojson=False), Rest(node)
+    app.default_error_handler = _unhandled
+    app.install(_answering)
+    for method, path, name in ROUTES:
+        app.route(path, method, getattr(rest, name))
+    return app
+
+
+class Rest:
+    """The handlers; each returns a value for JSON, a text, or None."""
+
+    def __init__(self, node):
+        self.node, self.started = node, time.monotonic()
+
+    # Graphs.
+
+    def list_graphs(self):
+        self._may(auth.READ)
+        return {"graphs": [{"id": name, "name": self.node.get(name).name, "state": self.node.status(name)["state"]}
+                           for name in self.node.deployed()]}
+
+    def post_graph(self):
+        return self._plan(None) if _dry_run() else self._put(None, _put_answer, create=True)
+
+    def get_graph(self, graph_id):
+        self._may(auth.READ, graph_id)
+        return _given_back(self.node.get(graph_id))
+
+    def put_graph(self, graph_id):
+        return self._plan(graph_id) if _dry_run() else self._put(graph_id, _put_answer)
+
+    def delete_graph(self, graph_id):
+        def answer(job):
+            if job.failures:
+                return _with_failures(job, {"id": graph_id, "outcome": job.outcome})
+            response.status = 204
+            return None
+        return self._change(graph_id, lambda: self.node.delete(graph_id), answer)
+
+    def status(self, graph_id):
+        self._may(auth.READ, graph_id)
+        return self.node.status(graph_id)
+
+    def trace(self, graph_id):
+        """The way of one packet through the LSIs: a job, because the switch is asked, but one that only reads."""
+        self._may(auth.READ, graph_id)
+
+        def ask():
+            way = tracing.trace(self.node.placed(graph_id), dict(request.query), self.node.drivers.vswitch)
+            return self.node.look(graph_id, way)
+        return _when_done(ask, lambda job: job.answer)
+
+    def act(self, graph_id, sf_id, verb):
+        if verb not in VERBS:
+            raise NotFound("", "%s is no verb of a function: %s are" % (verb, ", ".join(VERBS)))
+        return self._change(graph_id, lambda: self.node.act(graph_id, sf_id, verb),
+                            lambda job: {"id": sf_id, "outcome": job.outcome})
+
+    # The node.
+
+    def describe(self):
+        self._may(auth.READ)
+        node = self.node
+        available = [template for template in node.templates() if not self._why_not(template)]
+        return dict(host.description(), name=node.config.node, version=__version__, interfaces=node.interfaces,
+                    vswitch={"name": node.drivers.vswitch.NAME, "version": node.version, "datapath": node.drivers.datapath},
+                    environments=sorted(node.drivers.compute), functions=resolver.functions(available))
+
+    def functions(self):
+        self._may(auth.READ)
+        return {"functions": [self._function(template) for template in self.node.templates()]}
+
+    def health(self):
+        response.status = 200 if self.node.ready else 503
+        return {"status": "ok" if self.node.ready else "waits", "why": self.node.problem, "version": __version__}
+
+    def metrics(self):
+        self._may(auth.READ)
+        response.content_type = "text/plain; version=0.0.4"
+        return "".join(["%s %s\n" % row for row in _metrics(self.node, time.monotonic() - self.started)])
+
+    def openapi(self):
+        return openapi.document()
+
+    # What FROG's clients send.
+
+    def frog_post(self):
+        def answer(job):
+            response.status = 201
+            response.headers["Location"] = "/NF-FG/" + job.graph_id
+            return {"nffg-uuid": job.graph_id}
+        return self._put(None, answer, create=True)
+
+    def frog_put(self, graph_id):
+        def answer(job):
+            response.status = 202
+            return {"nffg-uuid": graph_id}
+        return self._put(graph_id, answer)
+
+    def frog_list(self):
+        self._may(auth.READ)
+        return {"NF-FG": [dict(_given_back(self.node.get(name)), **{"nffg-uuid": name}) for name in self.node.deployed()]}
+
+    def frog_status(self, graph_id):
+        found = self.status(graph_id)
+        return {"status": "error" if found["error"] else FROG_STATES.get(found["state"], "in_progress"),
+                "percentage_completed": found["percentage_completed"]}
+
+    # What they share.
+
+    def _may(self, verb, graph_id=None):
+        owner = self.node.owner(graph_id) if graph_id else None
+        if not auth.allowed(None, verb, owner):
+            raise Forbidden("", "this needs somebody with the right to %s" % verb)
+
+    def _change(self, graph_id, make, answer):
+        """Answer with the outcome of the job that `make` queues."""
+        self._may(auth.WRITE, graph_id)
+        return _when_done(make, answer)
+
+    def _put(self, graph_id, answer, create=False):
+        def make():
+            graph = _graph(graph_id)
+            name = graph.id or os.urandom(8).hex()
+            return self.node.put(name, graph._replace(id=name), create=create)
+        return self._change(graph_id, make, answer)
+
+    def _plan(self, graph_id):
+        self._may(auth.READ, graph_id)
+        graph = _graph(graph_id)
+        name = graph.id or "new"
+        return {"plan": self.node.dry_run(name, graph._replace(id=name))}
+
+    def _why_not(self, template):
+        """Return why this node cannot run a template now, whatever graph asks for it, or ""."""
+        ports = [sffg.Port(str(number), "", None, False) for number in range(resolver.port_range(template)[0])]
+        return resolver.refusal(template, sffg.SF("", "", ports, None, {}, {}, ""), self.node.drivers, {})
+
+    def _function(self, template):
+        least, most = resolver.port_range(template)
+        why = self._why_not(template)
+        return {"function": template.get("functional-capability", template["name"]), "template": template["name"],
+                "type": template["vnf-type"], "ports": {"min": least, "max": most}, "memory": template.get("memory-size"),
+                "attributes": template.get("attributes", {}), "variables": template.get("variables", {}),
+                "available": not why, "why": why}
+
+
+def _when_done(make, answer):
+    """Answer with `answer(job)`: now if the job that `make` returns is done, else when it is."""
+    job = request.environ.get("composer.outcome")
+    if job is None:
+        job = make()
+        if job.begin and "respond-async" in request.headers.get("Prefer", "").lower():
+            status = "/graphs/%s/status" % job.graph_id
+            response.status = 202
+            response.headers["Location"] = status
+            response.headers["Preference-Applied"] = "respond-async"
+            return {"id": job.graph_id, "status": status}
+        if not job.done:
+            request.environ["composer.job"] = job
+            return None
+    if job.error:
+        raise job.error
+    return answer(job)
+
+
+def _put_answer(job):
+    response.status = 201 if job.outcome == "created" else 200
+    response.headers["Location"] = "/graphs/" + job.graph_id
+    return _with_failures(job, {"id": job.graph_id, "outcome": job.outcome})
+
+
+def _with_failures(job, answer):
+    if job.failures:
+        answer["failures"] = [failure(one) for one in job.failures]
+    return answer
+
+
+def _graph(graph_id):
+    """Return the Graph of the request's body."""
+    if graph_id is not None:
+        try:
+            values.identifier(graph_id)
+        except ValueError as error:
+            raise BadRequest("id", "should be %s" % error)
+    try:
+        return sffg.parse(json.loads(request.environ["wsgi.input"].read()), graph_id)
+    except ValueError as error:
+        raise BadGraph("", "should be JSON: %s" % error)
+
+
+def _given_back(graph):
+    """Return a graph in the dialect that it came in; with its id, if that was left to the agent."""
+    if "sffg" in graph.body and "id" not in graph.body["sffg"]:
+        return {"sffg": dict(graph.body["sffg"], id=graph.id)}
+    return graph.body
+
+
+def _dry_run():
+    for key in request.query:
+        if key != "dry-run":
+            raise BadRequest("query", "unknown key %s, dry-run is known" % key)
+    return request.query.get("dry-run", "0") not in ("", "0", "false")
+
+
+def _answering(handler):
+    """Make of what a handler returns or raises an answer."""
+    def answered(*args, **kwargs):
+        try:
+            found = handler(*args, **kwargs)
+        except (Refused, StepFailed) as error:
+            return _error(error.status, failure(error), getattr(error, "headers", ()))
+        except Exception as error:
+            log.failure("rest", error)
+            return _error(500, failure(error))
+        if found is None or isinstance(found, str):
+            return found or ""
+        response.content_type = "application/json"
+        return json.dumps(found)
+    return answered
+
+
+def _error(status, answer, headers=()):
+    response.status = status
+    response.content_type = "application/json"
+    for name, value in headers:
+        response.headers[name] = value
+    return json.dumps(answer)
+
+
+def _unhandled(error):
+    """Answer for what reached no handler: a path or a method that does not exist."""
+    message = {404: "there is no path %s; /openapi.json has them all" % request.environ.get("PATH_INFO"),
+               405: "%s is not for this path" % request.environ.get("REQUEST_METHOD")}.get(
+                   error.status_code, "the agent failed; its log says more")
+    allow = error.get_header("Allow")
+    return _error(error.status_code, {"error": "NotFound" if error.status_code == 404 else "BadRequest", "where": "",
+                                      "message": message}, [("Allow", allow)] if allow else [])
+
+
+def _metrics(node, uptime):
+    """Return rows of (name, value) for Prometheus."""
+    with open("/proc/self/statm") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    states = {}
+    for entry in node.graphs.values():
+        states[entry.state] = states.get(entry.state, 0) + 1
+    return [("composer_graphs{state=\"%s\"}" % state, count) for state, count in sorted(states.items())] + [
+        ("composer_functions", sum([len(entry.placed["sfs"]) for entry in node.graphs.values() if entry.placed])),
+        ("composer_jobs_total{result=\"done\"}", node.jobs["done"]),
+        ("composer_jobs_total{result=\"failed\"}", node.jobs["failed"]),
+        ("composer_jobs_waiting", node.writes),
+        ("composer_steps_total", node.system.performed),
+        ("composer_loop_longest_seconds", node.loop.longest[0]),
+        ("composer_store_written_bytes_total", node.store.written),
+        ("process_resident_memory_bytes", resident),
+        ("composer_uptime_seconds", uptime)]

@@ -1,0 +1,212 @@
+"""The system: performs steps.  The one place that starts processes, and one short function for each verb.
+
+What a plan yields at one time is performed side by side: folders and images in this process, in slices; all wishes
+for ip(8) as one child; programs and scripts as children.  A child has a session of its own, no stdin but a text,
+a clean environment and a limit; at the limit its process group is killed.  Output goes to memory files: a daemon
+that a script leaves behind would hold a pipe open.
+"""
+import os
+import signal
+import subprocess
+
+from . import bundle, log, netns
+from .core import steps
+from .core.errors import Refused, StepFailed
+
+COMMAND_LIMIT, SCRIPT_LIMIT = 60, 30  # seconds; ovs-vsctl and ovs-ofctl have shorter ones of their own
+AT_ONCE = 32  # children of one list of steps
+OUTPUT = 1 << 20  # bytes of a child's output that are read
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# In the function's network namespace and a mount namespace of its own (`ip netns exec` makes both).
+# $1: its folder  $2: its image  $3: "up" to bring its ports up  $4: "off" for transmit checksums  $5...: the script
+ENTER = """\
+home=$1 image=$2 up=$3 checksums=$4; shift 4
+for port in ${up:+lo $SF_PORTS}; do
+    ip link set "$port" up || exit
+    test "$checksums" = on -o "$port" = lo || ethtool -K "$port" tx off >/dev/null || exit
+done
+mount -o bind,ro "$image" "$home/run/sf" && %s && cd /run/sf && exec "./$@"
+"""
+APART = 'mount --rbind "$home/run" /run && mount --bind "$home/tmp" /tmp'
+NESTED = 'mkdir -p "$home/tmp/run" && mount --rbind "$home/run" "$home/tmp/run" && mount --rbind "$home/tmp" /tmp'
+
+
+class System:
+    """Performs steps with the help of the loop.  checksums: "off" where the datapath needs them off (FACTS)."""
+
+    def __init__(self, loop, environ=()):
+        self.loop = loop
+        self.environ = dict({"PATH": PATH, "LC_ALL": "C"}, **dict(environ))
+        self.checksums = "on"
+        self.enter = ENTER % (NESTED if os.path.realpath("/run").startswith("/tmp") else APART)
+        self.slices = []  # generators of work in this process, one after the other
+        self.performed = 0
+
+    def perform(self, wanted, done):
+        """Perform a list of steps; call done([output or exception, ...]) in their order."""
+        results = [None] * len(wanted)
+        self.performed += len(wanted)
+        for step in wanted:
+            log.write("step", steps.line(step))
+        self.slices.append(self._in_slices(wanted, results, lambda: self._children(wanted, results, done)))
+        if len(self.slices) == 1:
+            self._slice()
+
+    def prune(self, folder, used):
+        """Remove what is in a folder but not `used`; done when no other work in this process is."""
+        try:
+            unused = [entry.path for entry in os.scandir(folder) if entry.path not in used]
+        except FileNotFoundError:
+            return
+        if unused:
+            self.perform([steps.remove(path) for path in unused], lambda results: None)
+
+    def _slice(self):
+        """Do the next slice of the work in this process, and come back for more."""
+        while self.slices:
+            if next(self.slices[0], None):
+                self.loop.soon(self._slice)
+                return
+            self.slices.pop(0)
+
+    def _in_slices(self, wanted, results, then):
+        for index, step in enumerate(wanted):
+            if step.verb in IN_PROCESS or step.verb == "unpack":
+                try:
+                    results[index] = (IN_PROCESS[step.verb](*step.words) if step.verb != "unpack"
+                                      else (yield from _unpack(*step.words)))
+                except OSError as error:
+                    results[index] = StepFailed(steps.line(step), str(error))
+                except Refused as refusal:
+                    results[index] = refusal
+        then()
+
+    def _children(self, wanted, results, done):
+        """Start the children of a list of steps, AT_ONCE at a time."""
+        todo = []
+        wishes = [index for index, step in enumerate(wanted) if step.verb == "ip"]
+        if wishes:
+            todo.append(self._ip([wanted[index] for index in wishes], wishes, results))
+        for index, step in enumerate(wanted):
+            if step.verb in ("run", "script"):
+                todo.append(self._child(step, index, results))
+        left = [len(todo)]
+        if not todo:
+            done(results)
+            return
+
+        def next_one():
+            if todo:
+                todo.pop(0)(ended)
+
+        def ended():
+            left[0] -= 1
+            if left[0]:
+                next_one()
+            else:
+                done(results)
+
+        for _ in range(min(AT_ONCE, len(todo))):
+            self.loop.soon(next_one)
+
+    def _ip(self, wishes, places, results):
+        """Return a function that makes all wishes true with one child."""
+        def start(ended):
+            doomed = [step.words[2] for step in wishes if step.words[:2] == ("netns", "del")]
+            netns.signal(doomed, signal.SIGKILL)
+            lines = netns.batch([step.words for step in wishes])
+
+            def finish(code, output):
+                for index in places:
+                    results[index] = ""
+                if code:
+                    results[places[0]] = _ip_failure(lines, output)
+                ended()
+
+            if lines:
+                self.start(["ip", "-batch", "-"], "\n".join(lines) + "\n", (), COMMAND_LIMIT, finish)
+            else:
+                finish(0, "")
+        return start
+
+    def _child(self, step, index, results):
+        """Return a function that performs a `run` or `script` step."""
+        def start(ended):
+            words, limit = step.words, COMMAND_LIMIT
+            if step.verb == "script":
+                (space, home, image, name), limit = words[:4], SCRIPT_LIMIT
+                words = ("ip", "netns", "exec", space, "sh", "-c", self.enter, "enter", home, image,
+                         "up" if name in ("start", "update") else "", self.checksums, name) + words[4:]
+
+            def finish(code, output):
+                results[index] = output if code == 0 else StepFailed(steps.line(step), _ending(code, limit, output), code)
+                ended()
+
+            self.start(words, step.stdin, step.env, limit, finish)
+        return start
+
+    def start(self, argv, stdin, env, limit, done):
+        """Start a child; call done(exit status or None at the limit, output)."""
+        out = os.memfd_create("output")
+        text = os.memfd_create("input") if stdin else None
+        state = {"late": False}
+        try:
+            if stdin:
+                os.write(text, stdin.encode())
+                os.lseek(text, 0, os.SEEK_SET)
+            child = subprocess.Popen(argv, stdin=text if stdin else subprocess.DEVNULL, stdout=out, stderr=out,
+                                     env=dict(self.environ, **dict(env)), cwd="/", start_new_session=True)
+        except OSError as error:
+            os.close(out)
+            done(127, "%s: %s" % (argv[0], error.strerror))
+            return
+        finally:
+            if stdin:
+                os.close(text)
+
+        def late():
+            state["late"] = True
+            os.killpg(child.pid, signal.SIGKILL)
+
+        def ended(code):
+            timer.cancel()
+            child.returncode = code  # the loop has waited for it
+            output = os.pread(out, OUTPUT, max(0, os.fstat(out).st_size - OUTPUT))
+            os.close(out)
+            done(None if state["late"] else code, output.decode("utf-8", "replace"))
+
+        timer = self.loop.at(limit, late)
+        self.loop.watch(child.pid, ended)
+
+
+def _unpack(image, digest, folder):
+    """Unpack an image in slices; the output is the names of its scripts."""
+    for _ in bundle.unpack(image, folder, digest):
+        yield True
+    return " ".join([entry.name for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)
+                     if entry.is_file() and os.access(entry.path, os.X_OK)])
+
+
+IN_PROCESS = {"mkdir": lambda folder: os.makedirs(folder, 0o755, exist_ok=True) or "",
+              "remove": lambda folder: bundle.remove(folder) or "",
+              "signal": lambda namespace, name: netns.signal([namespace], getattr(signal, "SIG" + name)) or ""}
+
+
+def _ip_failure(lines, output):
+    """Return the failure of a batch, which says only the number of the line that failed."""
+    command = "ip -batch -"
+    for text in output.split("\n"):
+        if text.startswith("Command failed -:"):
+            number = int(text[len("Command failed -:"):] or 1)
+            command = "ip " + lines[min(number, len(lines)) - 1]
+            break
+    said = [text for text in output.split("\n") if text and not text.startswith("Command failed")]
+    return StepFailed(command, " ".join(said) or "no output")
+
+
+def _ending(code, limit, output):
+    """Return what a person needs of a failed child: how it ended, and its last lines."""
+    last = " | ".join([text.strip() for text in output.strip().split("\n")[-5:]])[-1000:]
+    how = "no end after %d s, killed" % limit if code is None else "exit status %d" % code if code >= 0 else "signal %d" % -code
+    return "%s, %s" % (how, "it said: " + last if last else "it said nothing")
