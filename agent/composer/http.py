@@ -1,13 +1,12 @@
 """HTTP: a non-blocking HTTP/1.1 front for a WSGI app.  h11 in, one call, bytes out, deadlines and caps.
 
-A connection is a generator that yields what it waits for, so its life reads from top to bottom:
+A connection is a generator that yields what it waits for, so its life reads from top to bottom: READ the whole
+request, call the app, WRITE the answer, and again.  No client can keep the app waiting.
 
-    READ the whole request, call the app, WRITE the answer, again; at the end let the client close first
-
-Only what is whole reaches the app, so no client can keep it waiting.  An app that cannot answer yet puts a job
-into environ["composer.job"].  That answer is thrown away, the connection waits for the JOB, and when it calls back
-(job.when_done(callback), callback takes no arguments) the app is called again with a fresh environ of the same
-request and the job in environ["composer.outcome"].  Who hangs up meanwhile cancels nothing.
+An app that cannot answer yet puts a job into environ["composer.job"].  That answer is thrown away, the connection
+waits for the JOB, and when it calls back (job.when_done(callback), callback takes no arguments) the app is called
+again with a fresh environ of the same request and the job in environ["composer.outcome"].  Who hangs up meanwhile
+cancels nothing.
 
 Work comes in slices: at most one request, or EVENTS pieces of one, per connection and TURN of the loop.
 """
@@ -56,7 +55,6 @@ class Server:
         self._socket, self.address = listen(address)
         self.connections = {}             # in the order of the last completed request: the first makes room first
         self._again = self._timer = None  # accept again; look at the deadlines of all connections
-        self._scarce = False
         loop.add(self)
 
     def close(self):
@@ -73,9 +71,6 @@ class Server:
     def fileno(self):
         return self._socket.fileno()
 
-    def wants_write(self):
-        return False
-
     def ready(self, readable, writable):
         for _ in range(ACCEPTS):
             try:
@@ -83,16 +78,17 @@ class Server:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno not in SCARCE:
-                    continue  # that client is gone already
-                if not self._scarce:
-                    self.loop.log("http: accept failed, again every %d s: %s" % (PAUSE, error.strerror))
-                self._scarce = True
-                self.loop.remove(self)
-                self._again = self.loop.at(PAUSE, lambda: self.loop.add(self))
-                return
-            self._scarce = False
+                if error.errno in SCARCE:
+                    return self._pause(error.strerror)
+                continue  # that client is gone already
+            self._again = None
             self._admit(client, peer)
+
+    def _pause(self, why):
+        if not self._again:
+            self.loop.log("http: accept failed, trying again every %g s: %s" % (PAUSE, why))
+        self.loop.remove(self)
+        self._again = self.loop.at(PAUSE, lambda: self.loop.add(self))
 
     def arm(self, when):
         """See to it that deadlines are looked at by `when`: one timer does for all."""
@@ -108,8 +104,6 @@ class Server:
             return client.close()
         idle = next((one for one in self.connections if one.yields()), None) if over >= 0 else None
         client.setblocking(False)
-        if client.family != socket.AF_UNIX:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(self, client, peer[0] if peer else "", over >= 0 and not idle)
         self.connections[connection] = None
         self.loop.add(connection)
@@ -119,12 +113,12 @@ class Server:
 
     def _expire(self):
         self._timer = None
-        for connection in list(self.connections):
-            if connection.deadline <= self.loop.clock():
-                connection.expire()
-        first = min([connection.deadline for connection in self.connections], default=FOREVER)
-        if first < FOREVER:
-            self.arm(first)
+        now = self.loop.clock()
+        late = [connection for connection in self.connections if connection.deadline <= now]
+        first = min([connection.deadline for connection in self.connections if connection.deadline > now], default=FOREVER)
+        self.arm(first)
+        for connection in late:
+            connection.expire()
 
 
 class Connection:
@@ -136,7 +130,7 @@ class Connection:
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=server.limits.header)
         self._life, self.waits = self._live(), READ
         self.deadline, self._late, self._seconds = FOREVER, "", 0  # when, what of a request is late by then, its time
-        self._request = self._job = None
+        self._request = self._path = self._job = None
         self._ahead = self._events = self._moved = 0
 
     def fileno(self):
@@ -162,14 +156,18 @@ class Connection:
             waits = self._life.throw(error) if error else next(self._life)
         except (StopIteration, OSError):
             return self.close()
+        except Exception:  # a fault of ours, which the loop logs
+            self.close()
+            raise
         if self.waits is not CLOSED:
             self.waits = waits
 
     def expire(self):
         """The deadline has passed.  Who is late with a request is told so."""
-        if not self._late:
-            return self.close()
-        self.go(Unfit(408, self._late, "the %s must be sent within %g s" % (self._late, self._seconds)))
+        if self._late:
+            self.go(Unfit(408, self._late, "the %s must be sent within %g s" % (self._late, self._seconds)))
+        else:
+            self.close()
 
     def yields(self):
         """May it be closed to make room for another?"""
@@ -212,10 +210,12 @@ class Connection:
             return False
         self._h11.start_next_cycle()
         self._request = None
-        self._within(self._limits.idle_time)
         if any(self._h11.trailing_data):
             self._within(self._limits.header_time, "header")
-            yield from self._turn()
+            self._loop.soon(self.go)
+            yield TURN
+        else:
+            self._within(self._limits.idle_time)
         return True
 
     def _collect(self):
@@ -225,7 +225,7 @@ class Connection:
             event = yield from self._event()
             if type(event) is h11.Request:
                 self._request = event
-                check(event, self._limits)
+                self._path = check(event, self._limits)
                 self._within(self._limits.body_time, "body")
             elif type(event) is h11.Data:
                 body += event.data
@@ -244,7 +244,8 @@ class Connection:
             if event is not h11.NEED_DATA:
                 self._events += 1
                 if self._events % EVENTS == 0:
-                    yield from self._turn()
+                    self._loop.soon(self.go)
+                    yield TURN
                 return event
             if self._h11.they_are_waiting_for_100_continue:
                 go = h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[])
@@ -257,7 +258,7 @@ class Connection:
 
     def _call(self, body, outcome=None):
         """Return (answer, the job to wait for or None)."""
-        environ = environment(self._request, body, self._peer, self._server.address)
+        environ = environment(self._request, self._path, body, self._peer, self._server.address)
         if outcome is not None:
             environ["composer.outcome"] = outcome
         try:
@@ -314,19 +315,14 @@ class Connection:
         except BlockingIOError:
             return None
 
-    def _turn(self):
-        """Let the others have a turn."""
-        self._loop.soon(self.go)
-        yield TURN
-
     def _within(self, seconds, late=""):
         self.deadline, self._late, self._seconds = self._loop.clock() + seconds, late, seconds
         self._server.arm(self.deadline)
 
 
 def check(request, limits):
-    """Raise Unfit for a request that is too long, or that could be read in two ways."""
-    names, size = [], len(request.method) + len(request.target) + 13
+    """Return the path that is asked for.  Raise Unfit for a request that is too long or can be read in two ways."""
+    target, names, size = request.target, [], len(request.method) + len(request.target) + 13
     for name, value in request.headers:
         names.append(name)
         size += len(name) + len(value) + 4
@@ -336,17 +332,20 @@ def check(request, limits):
         raise Unfit(431, "header", "the header may have %d bytes" % limits.header)
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
         raise Unfit(400, "header", "Transfer-Encoding goes with HTTP/1.1 and without Content-Length")
-    if not _path(request).startswith(b"/") and (request.method, request.target) != (b"OPTIONS", b"*"):
+    if target[:7].lower() == b"http://":
+        target = b"/" + target[7:].partition(b"/")[2]
+    if target[:1] != b"/" and (request.method, target) != (b"OPTIONS", b"*"):
         raise Unfit(400, "header", "the target must be a path, as in GET /health HTTP/1.1")
+    return target
 
 
-def environment(request, body, peer, address):
+def environment(request, path, body, peer, address):
     """Return the environ of PEP 3333."""
     name, _, port = ("localhost:80" if address.startswith("unix:") else address).rpartition(":")
-    route, _, query = _path(request).partition(b"?")
+    path, _, query = path.partition(b"?")
     environ = {
         "REQUEST_METHOD": request.method.decode("ascii"), "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(route).decode("latin-1"), "QUERY_STRING": query.decode("latin-1"),
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"), "QUERY_STRING": query.decode("latin-1"),
         "CONTENT_LENGTH": str(len(body)), "SERVER_NAME": name, "SERVER_PORT": port,
         "SERVER_PROTOCOL": "HTTP/" + request.http_version.decode("ascii"), "REMOTE_ADDR": peer,
         "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": BytesIO(body), "wsgi.errors": sys.stderr,
@@ -361,12 +360,6 @@ def environment(request, body, peer, address):
             value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
         environ[key] = value
     return environ
-
-
-def _path(request):
-    """Return the target without scheme and host."""
-    target = request.target
-    return b"/" + target[7:].partition(b"/")[2] if target[:7].lower() == b"http://" else target
 
 
 def call(app, environ):

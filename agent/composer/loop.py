@@ -1,7 +1,7 @@
 """Loop: one poll() that calls everything the agent does.
 
-    source   a socket, a pipe: anything with fileno(), wants_write() -> bool and ready(readable, writable);
-             wants_read() -> bool too if it does not always want to read, close() if it has an end
+    source   a socket, a pipe: anything with fileno() and ready(readable, writable); wants_write() -> bool if it
+             ever wants to write, wants_read() -> bool if it does not always want to read, close() if it has an end
     timer    at(seconds, action)
     child    watch(pid, done): done(exit code) when the process has ended
     soon     soon(action, ...): in the next turn, after what is ready by then
@@ -57,7 +57,7 @@ class Loop:
         self._slowest = self.NEVER  # the call that took longest in this turn, without the calls within it
         self._spent = 0.0           # seconds in calls, ever
         self._poll = select.poll()
-        self._sources = {}          # file descriptor: (source, its wants_read or None)
+        self._sources = {}          # file descriptor: (source, its wants_read, its wants_write)
         self._masks = {}            # file descriptor: what poll was told to look for
         self._timers, self._room = [], 64
         self._actions = []
@@ -69,7 +69,7 @@ class Loop:
     def add(self, source):
         """Watch `source` from the next turn on."""
         number = source.fileno()
-        self._sources[number] = (source, getattr(source, "wants_read", None))
+        self._sources[number] = (source, getattr(source, "wants_read", _always), getattr(source, "wants_write", _never))
         self._masks[number] = 0
         self._poll.register(number, 0)
 
@@ -156,9 +156,6 @@ class Loop:
     def fileno(self):
         return self._pipe
 
-    def wants_write(self):
-        return False
-
     def ready(self, readable, writable):
         """A signal came, or stop() was called."""
         try:
@@ -171,11 +168,9 @@ class Loop:
 
     def _ask(self):
         masks = self._masks
-        for number, (source, wants_read) in list(self._sources.items()):
+        for number, (source, wants_read, wants_write) in list(self._sources.items()):
             try:
-                mask = select.POLLIN if wants_read is None or wants_read() else 0
-                if source.wants_write():
-                    mask |= select.POLLOUT
+                mask = (select.POLLIN if wants_read() else 0) | (select.POLLOUT if wants_write() else 0)
                 if mask != masks.get(number, mask):
                     self._poll.modify(number, mask)
                     masks[number] = mask
@@ -254,6 +249,14 @@ class Loop:
             self._poll.unregister(number)
 
 
+def _always():
+    return True
+
+
+def _never():
+    return False
+
+
 def _name(action):
     return getattr(action, "__qualname__", type(action).__name__)
 
@@ -270,6 +273,8 @@ def listen(address):
     try:
         if unix:
             _make_room(unix)
+        else:
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
         listener.listen(BACKLOG)

@@ -298,11 +298,7 @@ class Orchestrator:
         taken = set([names.NODE])
         for entry in self.graphs.values():
             taken.update([placed["number"] for placed in entry.both() + [one[0] for one in entry.left]])
-        number = names.smallest_free(taken, 1)
-        while host.has_interface(names.lsi(number)):
-            taken.add(number)
-            number = names.smallest_free(taken, 1)
-        return number
+        return next(number for number in names.free(taken, 1) if not host.has_interface(names.lsi(number)))
 
     def keep(self, entry, placed):
         """Store what was accepted; it is what the graph is from now on."""

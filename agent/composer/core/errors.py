@@ -11,7 +11,7 @@ class Refused(Exception):
     headers = ()
 
     def __init__(self, where, message):
-        Exception.__init__(self, "%s: %s" % (where, message) if where else message)
+        super().__init__("%s: %s" % (where, message) if where else message)
         self.where = where
         self.message = message
 
@@ -63,7 +63,7 @@ class StepFailed(Exception):
     status = 500
 
     def __init__(self, command, output, code=None):
-        Exception.__init__(self, "%s: %s" % (command, output))
+        super().__init__("%s: %s" % (command, output))
         self.command = command
         self.output = output
         self.code = code  # the exit status, if there was one
@@ -71,9 +71,10 @@ class StepFailed(Exception):
 
 def nearest(word, words):
     """Return the one of `words` that is most like `word`, or None if none is alike (edit distance)."""
+    word = word[:64]
     best, least = None, max(2, len(word) // 3) + 1
     for other in sorted(words):
-        distance = _distance(word[:64], other)
+        distance = _distance(word, other)
         if distance < least:
             best, least = other, distance
     return best

@@ -45,9 +45,10 @@ def cookie(number, low):
     return number << 32 | low
 
 
-def smallest_free(taken, first=0):
-    """Return the smallest number from `first` on that is not in `taken`."""
+def free(taken, first=0):
+    """Yield the numbers from `first` on that are not in `taken`, the smallest first."""
     number = first
-    while number in taken:
+    while True:
+        if number not in taken:
+            yield number
         number += 1
-    return number

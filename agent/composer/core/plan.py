@@ -14,7 +14,7 @@ A *placed* graph is a dict of JSON values, so that it can be stored:
                      "ports": [{"id", "number", "mac"}, ...], "variables": {...}, "scripts": [...]}}}
 and beside it, not stored, "graph": the Graph, and "flows": what placed_flows returned.  Paper, Figure 7.
 """
-from . import flows, names, steering
+from . import flows, names, steering, values
 from .errors import Refused, StepFailed
 
 
@@ -31,29 +31,26 @@ def place(old, graph, images, number, runtime):
     """
     number = old["number"] or number
     sfs = {}
-    taken = set([sf["number"] for sf in old["sfs"].values()])
+    numbers = names.free(set([sf["number"] for sf in old["sfs"].values()]))
     spaces = set([sf["netns"] for sf in old["sfs"].values()])
     for sf in graph.sfs:
         image, before = images[sf.id], old["sfs"].get(sf.id)
-        ports = [{"id": port.id, "number": image["positions"][port.id], "mac": port.mac or 0} for port in sf.ports]
+        ports = [{"id": port.id, "number": image["positions"][port.id], "mac": values.mac_text(port.mac) if port.mac else ""} for port in sf.ports]
         one = {"id": sf.id, "name": sf.name, "type": image["type"], "template": image["template"],
                "image": image["image"], "digest": image["digest"], "folder": "%s/images/%s" % (runtime, image["digest"]),
                "ports": sorted(ports, key=lambda port: port["number"]), "variables": sf.variables, "graph": graph.id,
                "lsi": names.lsi(number), "scripts": []}
         if before and _replaces(before, one):
             before = None
-        sf_number = before["number"] if before else names.smallest_free(taken)
-        taken.add(sf_number)
+        sf_number = before["number"] if before else next(numbers)
         one["number"] = sf_number
         one["netns"] = before["netns"] if before else names.namespace(graph.id, sf.id, sf_number, spaces)
         one["home"] = "%s/functions/%d-%d" % (runtime, number, sf_number)
         one["scripts"] = before["scripts"] if before else []
         one["state"] = before["state"] if before else "running"
         sfs[sf.id] = one
-    low, used = {}, set(old["low"].values())
-    for rule in graph.rules:
-        low[rule.id] = old["low"].get(rule.id) or names.smallest_free(used, 1)
-        used.add(low[rule.id])
+    lows = names.free(set(old["low"].values()), 1)
+    low = dict([(rule.id, old["low"].get(rule.id) or next(lows)) for rule in graph.rules])
     return {"id": graph.id, "number": number, "lsi": steering.needs_lsi(graph), "sfs": sfs, "low": low,
             "links": steering.links(graph.rules, old["links"]), "graph": graph}
 

@@ -41,15 +41,13 @@ def links(rules, kept):
     Two ports have the same number only if they lie on different LSIs: the link leads to one in each direction.
     A number of before is not given to another port in the same update, which would lead old traffic there.
     """
-    needed = []
+    result, numbers = {}, {}
+    for on_base in (True, False):
+        numbers[on_base] = names.free(set([kept[port] for port in kept if on_lsi0(port) == on_base]))
     for rule in rules:
-        needed.extend([port for port in crossed(rule) if port not in needed])
-    result = dict([(port, kept[port]) for port in needed if port in kept])
-    for port in needed:
-        if port not in result:
-            taken = [number for before in (result, kept) for other, number in before.items()
-                     if on_lsi0(other) == on_lsi0(port)]
-            result[port] = names.smallest_free(taken)
+        for port in crossed(rule):
+            if port not in result:
+                result[port] = kept[port] if port in kept else next(numbers[on_lsi0(port)])
     return result
 
 

@@ -10,9 +10,8 @@ Management (Table 2).  Parts of a switch are made and unmade in one transaction:
     dismantle(parts)           unmakes them; absence is fine, a dead switch too
     TECHNOLOGIES               of ports that it makes
     make_port(port, namespace, inside, mac), unmake_port(port)
-                               the device of a port, whose far end is `inside` in the namespace of a function
-
-
+                               the device of a port, whose far end is `inside` in the namespace of a function; mac
+                               is a text, "" if it does not matter
     look(), remember(lsi, life)
                                what is there and whose; in which life of the switch rules were set
 

@@ -3,7 +3,7 @@
 Switches and ports go through ovs-vsctl, rules through ovs-ofctl.  Ports are called by name in both, so
 no step has to read a port number back.
 """
-from ..core import json, values
+from ..core import json
 from ..core.errors import StepFailed
 from ..core.steps import ip, line, run
 
@@ -67,8 +67,8 @@ def dismantle(parts):
 
 
 def make_port(port, namespace, inside, mac):
-    """Make a veth: `port` here, `inside` in the function's namespace."""
-    address = ("address", values.mac_text(mac)) if mac else ()
+    """Make a veth: `port` here, `inside` in the function's namespace, with the address `mac` unless that is ""."""
+    address = ("address", mac) if mac else ()
     yield ip("link", "add", port, "up", "type", "veth", "peer", "name", inside, *(address + ("netns", namespace)))
 
 
