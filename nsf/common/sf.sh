@@ -1,0 +1,178 @@
+# sf.sh: what the scripts of several functions share.  A script says `. ./sf.sh` before it uses it.
+#
+# A process costs a millisecond, and a gateway has few to give: what can be done in the shell is done in the
+# shell, and ip(8) is called once with all it has to do.
+
+set -f # a * in a variable is not a file name
+newline='
+'
+
+# refuse PLACE WHAT: fail, saying where and what would be right
+refuse() {
+    echo "$1: $2" >&2
+    exit 1
+}
+
+# two_ports: set $inside and $outside to the first and the last port
+two_ports() {
+    inside=${SF_PORTS%% *} outside=${SF_PORTS##* }
+    [ "$inside" != "$outside" ] || refuse "SF_PORTS=$SF_PORTS" "two ports are needed, inside and outside"
+}
+
+# each COMMAND LIST: call COMMAND with the words of each entry of LIST; a line or a ; ends an entry
+each() {
+    IFS=";$newline"
+    for entry in $2; do
+        unset IFS
+        # shellcheck disable=SC2086 # its words
+        set -- "$1" $entry
+        [ $# = 1 ] || "$@"
+    done
+    unset IFS
+}
+
+# number TEXT LEAST MOST: is it a number between the two?
+number() {
+    case $1 in '' | *[!0-9]* | 0?* | ??????????*) return 1 ;; esac
+    [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
+}
+
+# address TEXT: is it an IPv4 or IPv6 address, with or without /LENGTH?  Sets $version to 4 or 6.
+address() {
+    case $1 in *:*) version=6 longest=128 ;; *) version=4 longest=32 ;; esac
+    case $1 in */*) number "${1#*/}" 0 $longest || return 1 ;; esac
+    address$version "${1%%/*}"
+}
+
+address4() {
+    case $1 in *[!0-9.]* | *.) return 1 ;; esac
+    IFS=.
+    # shellcheck disable=SC2086 # its four numbers
+    set -- $1
+    unset IFS
+    [ $# = 4 ] && number "$1" 0 255 && number "$2" 0 255 && number "$3" 0 255 && number "$4" 0 255
+}
+
+address6() {
+    case $1 in *[!0-9a-fA-F:]* | *:::* | *::*::* | *[!:][!:][!:][!:][!:]* | :[!:]* | *[!:]:) return 1 ;; esac
+    case $1 in *::*) fewest=0 ;; *) fewest=8 ;; esac
+    IFS=:
+    # shellcheck disable=SC2086 # its groups
+    set -- $1
+    unset IFS
+    [ $# -ge $fewest ] && [ $# -le 8 ]
+}
+
+# interface VARIABLE ADDRESS/LENGTH: refuse what is not an IPv4 address with the length of its network
+interface() {
+    case $2 in */*) address "$2" && [ "$version" = 4 ] && return ;; esac
+    refuse "$1=$2" "not an IPv4 address with a prefix length; right would be 192.168.1.1/24"
+}
+
+# host VARIABLE ADDRESS: refuse what is not the IPv4 address of one host
+host() {
+    address4 "$2" || refuse "$1=$2" "not an IPv4 address; right would be 192.168.1.1"
+}
+
+# kernel VALUE SETTING...: set those under /proc/sys/net that this kernel has
+kernel() {
+    value=$1
+    shift
+    for setting; do
+        [ ! -e "/proc/sys/net/$setting" ] || echo "$value" >"/proc/sys/net/$setting"
+    done
+}
+
+# setting NAME: set $value to a setting; to a shell that reads byte by byte, its file ends before the newline
+setting() {
+    read -r value <"/proc/sys/net/$1" || :
+}
+
+# wish LINES: make these the function's addresses and routes, and take down what an earlier wish left.  A line is
+# what follows `ip`, without the verb: "address 10.0.0.1/24 dev eth0", "route default via 10.0.0.254".
+#
+# The new come before the old go, so what both have is never missed.  An IPv6 address that only changed its
+# length goes with the old one: hence the new once more.  Should one fail, a later wish finds all of them in the file.
+wish() {
+    new='' old='' gone='' IFS=$newline
+    for line in $1; do new="$new${line%% *} replace ${line#* }$newline"; done
+    unset IFS
+    if [ -e /run/wishes ]; then
+        while read -r line; do
+            case $newline$1$newline$newline in *"$newline$line$newline"*) continue ;; esac
+            old="$old$line$newline" gone="${line%% *} del ${line#* }$newline$gone"
+        done </run/wishes
+    else
+        kernel 1 ipv4/conf/all/promote_secondaries
+    fi
+    echo "$old$1" >/run/wishes
+    batch "$new"
+    if [ "$gone" ]; then
+        ip -force -batch - 2>/dev/null <<EOF || : # some went with their port
+$gone
+EOF
+        batch "$new"
+    fi
+    echo "$1" >/run/wishes
+}
+
+# unwish: take down all that was wished
+unwish() {
+    wish ''
+    rm /run/wishes
+}
+
+# batch LINES: one ip(8) for all the lines; it stops at the first that fails, and says so as "Command failed -:NUMBER"
+batch() {
+    [ "$1" ] || return 0
+    said=$(ip -batch - 2>&1 <<EOF
+$1
+EOF
+    ) && return
+    number "${said##*:}" 1 9999 || refuse ip "$said"
+    IFS=$newline
+    # shellcheck disable=SC2086 # its lines
+    set -- $1
+    unset IFS
+    shift $((${said##*:} - 1))
+    refuse "ip $1" "${said%%"$newline"*}"
+}
+
+# join [OPTION VALUE]...: make br0 a bridge of the function's ports and no others; the options are those of a bridge
+# in ip-link(8).  It has no address, and says nothing of its own: no MLD, no IGMP.
+join() {
+    lines=''
+    kernel 1 ipv6/conf/all/disable_ipv6 ipv6/conf/default/disable_ipv6
+    [ -e /sys/class/net/br0 ] || lines="link add br0 type bridge mcast_snooping 0$newline"
+    lines="${lines}link set br0 up${1:+ type bridge $*}$newline"
+    for port in $SF_PORTS; do
+        [ -e "/sys/class/net/br0/brif/$port" ] || lines="${lines}link set $port master br0$newline"
+    done
+    set +f
+    for member in /sys/class/net/br0/brif/*; do
+        [ -e "$member" ] || continue
+        port=${member##*/}
+        case " $SF_PORTS " in *" $port "*) ;; *) lines="${lines}link set $port nomaster$newline" ;; esac
+    done
+    set -f
+    batch "$lines"
+}
+
+# joined: end as `status` does for a function that is a bridge, unless all is well
+joined() {
+    [ -e /sys/class/net/br0 ] || exit 3
+    for port in $SF_PORTS; do
+        [ -e "/sys/class/net/br0/brif/$port" ] || refuse "$port" "not on the bridge; start joins it"
+    done
+}
+
+# part: take the bridge down
+part() {
+    [ ! -e /sys/class/net/br0 ] || ip link del br0
+}
+
+# routing: does the kernel forward IPv4?  Refuse if it does not.
+routing() {
+    setting ipv4/ip_forward
+    [ "$value" = 1 ] || refuse net.ipv4.ip_forward "is off; start turns it on"
+}

@@ -1,0 +1,122 @@
+"""What nsf/CONTRACT.md asks of every function's scripts, and a function's neighbours of what is left of it."""
+import pytest
+
+from function import nothing_lost, pings
+
+# name, addresses of two hosts, their gateways, variables
+CROSSED = {
+    "sample": ("10.0.0.1/24", "", "10.0.0.2/24", "", {}),
+    "bridge": ("10.0.0.1/24", "", "10.0.0.2/24", "", {}),
+    "firewall": ("10.0.0.1/24", "", "10.0.0.2/24", "", {"FIREWALL_POLICY": "drop", "FIREWALL_RULES": "accept icmp"}),
+    "nat": ("192.168.1.9/24", "192.168.1.1", "192.168.2.9/24", "", {}),
+    "router": ("10.0.1.9/24", "10.0.1.1", "10.0.2.9/24", "10.0.2.1",
+               {"ROUTER_ADDRESSES": "eth0=10.0.1.1/24 eth1=10.0.2.1/24"}),
+}
+
+
+@pytest.fixture(params=CROSSED)
+def crossed(request, host, function):
+    """(a host, another, the function between them), not started."""
+    inner, inner_gateway, outer, outer_gateway, variables = CROSSED[request.param]
+    client, server = host(inner, gateway=inner_gateway), host(outer, gateway=outer_gateway)
+    return client, server, function(request.param, client, server, **variables)
+
+
+def test_it_runs_from_start_to_stop_and_leaves_nothing(crossed):
+    client, server, one = crossed
+    assert one.run("status") == 3
+    assert one.run("start") == 0, one.said
+    assert pings(client, server.ip)
+    assert one.run("status") == 0, one.said
+    assert one.run("stop") == 0, one.said
+    assert not pings(client, server.ip, within=0.2)
+    assert one.run("status") == 3
+    assert one.left() == []
+
+
+def test_starting_or_updating_what_runs_loses_no_packet(crossed):
+    client, server, one = crossed
+    assert one.run("start") == 0, one.said
+    with nothing_lost(client, server.ip):
+        assert one.run("start") == 0, one.said
+        assert one.run("update") == 0, one.said
+    assert one.run("status") == 0
+
+
+def test_what_is_stopped_can_be_stopped_and_started(crossed):
+    client, server, one = crossed
+    assert one.run("stop") == 0, one.said
+    assert one.run("start") == 0, one.said
+    assert one.run("stop") == 0, one.said
+    assert one.run("stop") == 0, one.said
+    assert one.run("start") == 0, one.said
+    assert pings(client, server.ip)
+
+
+def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
+    client, server, one = crossed
+    one.run("start")
+    assert pings(client, server.ip)
+    assert one.run("pause") == 0, one.said
+    assert not pings(client, server.ip, within=0.2)
+    assert one.run("resume") == 0, one.said
+    assert pings(client, server.ip)
+
+
+@pytest.mark.parametrize("name, variables, said", [
+    ("sample", {"WIRE_MTU": "big"}, "WIRE_MTU=big: not a number from 68 to 9000; right would be 1500"),
+    ("bridge", {"BRIDGE_STP": "maybe"}, "BRIDGE_STP=maybe: neither on nor off"),
+    ("firewall", {"FIREWALL_POLICY": "deny"}, "FIREWALL_POLICY=deny: neither accept nor drop"),
+    ("firewall", {"FIREWALL_RULES": "accept tcp; deny tcp 22"},
+     "FIREWALL_RULES, rule 2 (deny tcp 22): begins with deny; right would be accept or drop"),
+    ("firewall", {"FIREWALL_RULES": "drop tcp 90-80"},
+     "FIREWALL_RULES, rule 1 (drop tcp 90-80): 90-80 is not a port; right would be 80 or 8000-8080"),
+    ("firewall", {"FIREWALL_RULES": "drop 22"},
+     "FIREWALL_RULES, rule 1 (drop 22): port 22 is one of tcp, udp or sctp; right would be drop tcp 22"),
+    ("firewall", {"FIREWALL_RULES": "drop from 10.0.0.256"},
+     "FIREWALL_RULES, rule 1 (drop from 10.0.0.256): 10.0.0.256 after from is not an address; "
+     "right would be from 10.0.0.0/8"),
+    ("firewall", {"FIREWALL_RULES": "drop to"},
+     "FIREWALL_RULES, rule 1 (drop to): nothing after to is not an address; right would be to 10.0.0.0/8"),
+    ("firewall", {"FIREWALL_RULES": "drop from fd00::1 to 10.0.0.1"},
+     "FIREWALL_RULES, rule 1 (drop from fd00::1 to 10.0.0.1): one address is IPv4 and one is IPv6"),
+    ("firewall", {"FIREWALL_RULES": "drop *"},
+     "FIREWALL_RULES, rule 1 (drop *): does not know *; right would be accept tcp 80 from inside to 10.0.0.0/8"),
+    ("nat", {"NAT_INSIDE": "192.168.1.1"},
+     "NAT_INSIDE=192.168.1.1: not an IPv4 address with a prefix length; right would be 192.168.1.1/24"),
+    ("nat", {"NAT_GATEWAY": "fd00::1"}, "NAT_GATEWAY=fd00::1: not an IPv4 address; right would be 192.168.1.1"),
+    ("nat", {"NAT_FORWARD": "tcp 8080"},
+     "NAT_FORWARD, tcp 8080: not three words; right would be tcp 8080 192.168.1.10:80"),
+    ("nat", {"NAT_FORWARD": "tcp 8080 host:80"},
+     "NAT_FORWARD, tcp 8080 host:80: host:80 is not an address with a port; right would be 192.168.1.10:80"),
+    ("router", {"ROUTER_ADDRESSES": "eth7=10.0.0.1/24"},
+     "ROUTER_ADDRESSES, eth7=10.0.0.1/24: eth7 is not one of the ports eth0 eth1"),
+    ("router", {"ROUTER_ADDRESSES": "eth0=10.0.0.1/24,fd00::1"},
+     "ROUTER_ADDRESSES, eth0=10.0.0.1/24,fd00::1: fd00::1 has no prefix length; right would be eth0=10.0.1.1/24"),
+    ("router", {"ROUTER_ADDRESSES": "eth0=fd00:::1/64"},
+     "ROUTER_ADDRESSES, eth0=fd00:::1/64: fd00:::1/64 is not an address; right would be eth0=10.0.1.1/24,fd00:1::1/64"),
+    ("router", {"ROUTER_ROUTES": "default"},
+     "ROUTER_ROUTES, default: default is not the address of a gateway; right would be 10.9.0.0/16=10.0.2.254"),
+    ("router", {"ROUTER_ROUTES": "fd00:9::/64=10.0.0.1"},
+     "ROUTER_ROUTES, fd00:9::/64=10.0.0.1: of fd00:9::/64 and 10.0.0.1 one is IPv4 and one IPv6"),
+    ("dhcp", {"DHCP_ADDRESS": "10.0.0.1/24"},
+     "DHCP_RANGE=192.168.1.100-192.168.1.199: not a range in the network of 10.0.0.1/24; "
+     "right would be 192.168.1.100-192.168.1.199"),
+    ("dhcp", {"DHCP_DNS": "9.9.9.9,dns"}, "DHCP_DNS=dns: not an IPv4 address; right would be 192.168.1.1"),
+    ("dhcp", {"DHCP_LEASE": "1h"},
+     "DHCP_LEASE=1h: not a number of seconds from 120 to 31536000; right would be 3600"),
+])
+def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, variables, said):
+    one = function(name, **variables)
+    one.ports = ["eth0", "eth1"]
+    assert one.run("start") == 1
+    assert one.said == said
+    assert one.left() == []
+
+
+def test_two_ports_are_not_one(function):
+    for name in "firewall", "nat":
+        one = function(name)
+        one.ports = ["eth0"]
+        assert one.run("start") == 1
+        assert one.said == "SF_PORTS=eth0: two ports are needed, inside and outside"
