@@ -13,23 +13,19 @@ Work comes in slices: at most one request, or EVENTS pieces of one, per connecti
 import errno
 import os
 import socket
-import sys
 import traceback
 from collections import namedtuple
-from io import BytesIO
-from urllib.parse import unquote_to_bytes
 
 import h11
 
-from .core.errors import TooBusy, show
-from .core.json import dumps
-from .loop import listen
+from .core.errors import show
+from .listen import listen
+from .wsgi import Unfit, call, check, environment, refusal, reply
 
 Limits = namedtuple("Limits", ("header", "body", "connections", "header_time", "body_time", "idle_time", "answer_time"))
 LIMITS = Limits(header=16 * 1024, body=1024 * 1024, connections=64,               # bytes, bytes, number
                 header_time=5, body_time=15, idle_time=60, answer_time=30)        # seconds
-CHUNK = 64 * 1024  # bytes read at once
-AHEAD = 16 * 1024  # bytes read while a job runs: enough to notice a hang-up
+CHUNK = 64 * 1024  # bytes read at once; also enough to read ahead while a job runs
 EVENTS = 32        # pieces of a request looked at in one turn
 ACCEPTS = 16       # connections accepted in one turn
 SPARE = 16         # connections over the cap, only to be told 503
@@ -38,17 +34,11 @@ STALL_TIME = 2     # seconds without progress, after which who takes an answer m
 PAUSE = 1          # seconds without accept() when the system is out of file descriptors or memory
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 FOREVER = float("inf")
-READ, WRITE, JOB, TURN, CLOSED = "read", "write", "job", "turn", "closed"
-REASONS = {400: "Bad Request", 408: "Request Timeout", 413: "Content Too Large", 431: "Request Header Fields Too Large",
-           500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable"}
-
-
-class Unfit(Exception):
-    """A request that is not answered by the app: (status, where, message)."""
+READ, WRITE, JOB, TURN = "read", "write", "job", "turn"  # what a connection waits for
 
 
 class Server:
-    """Serve a WSGI app at an address, as loop.listen takes and refuses it.  `address` tells the port that it got."""
+    """Serve a WSGI app at an address, as listen.listen takes and refuses it.  `address` tells the port that it got."""
 
     def __init__(self, loop, app, address, limits=LIMITS):
         self.loop, self.app, self.limits = loop, app, limits
@@ -114,9 +104,8 @@ class Server:
     def _expire(self):
         self._timer = None
         now = self.loop.clock()
-        late = [connection for connection in self.connections if connection.deadline <= now]
-        first = min([connection.deadline for connection in self.connections if connection.deadline > now], default=FOREVER)
-        self.arm(first)
+        late = [one for one in self.connections if one.deadline <= now]
+        self.arm(min([one.deadline for one in self.connections if one.deadline > now], default=FOREVER))
         for connection in late:
             connection.expire()
 
@@ -137,7 +126,7 @@ class Connection:
         return self._socket.fileno()
 
     def wants_read(self):
-        return self.waits is READ or (self.waits is JOB and self._ahead < AHEAD)
+        return self.waits is READ or (self.waits is JOB and self._ahead < CHUNK)
 
     def wants_write(self):
         return self.waits is WRITE
@@ -150,17 +139,15 @@ class Connection:
 
     def go(self, error=None):
         """Live on until there is something to wait for."""
-        if self.waits is CLOSED:
+        if not self._life:
             return
         try:
-            waits = self._life.throw(error) if error else next(self._life)
+            self.waits = self._life.throw(error) if error else next(self._life)
         except (StopIteration, OSError):
-            return self.close()
+            self.close()
         except Exception:  # a fault of ours, which the loop logs
             self.close()
             raise
-        if self.waits is not CLOSED:
-            self.waits = waits
 
     def expire(self):
         """The deadline has passed.  Who is late with a request is told so."""
@@ -176,8 +163,8 @@ class Connection:
         return self.waits is not JOB and not self._excess
 
     def close(self):
-        if self.waits is not CLOSED:
-            self.waits, self._life, self._job = CLOSED, None, None
+        if self._life:
+            self._life = self._job = None
             self._loop.remove(self)
             del self._server.connections[self]
             self._socket.close()
@@ -289,12 +276,9 @@ class Connection:
             self.go()
 
     def _send(self, response, body):
-        out = [self._h11.send(response)]
-        if body:
-            out.append(self._h11.send(h11.Data(data=body)))
-        out.append(self._h11.send(h11.EndOfMessage()))
+        events = (response, h11.Data(data=body), h11.EndOfMessage()) if body else (response, h11.EndOfMessage())
         self._within(self._limits.answer_time)
-        yield from self._write(b"".join(out))
+        yield from self._write(b"".join([self._h11.send(event) for event in events]))
 
     def _write(self, out):
         out = memoryview(out)
@@ -318,89 +302,3 @@ class Connection:
     def _within(self, seconds, late=""):
         self.deadline, self._late, self._seconds = self._loop.clock() + seconds, late, seconds
         self._server.arm(self.deadline)
-
-
-def check(request, limits):
-    """Return the path that is asked for.  Raise Unfit for a request that is too long or can be read in two ways."""
-    target, names, size = request.target, [], len(request.method) + len(request.target) + 13
-    for name, value in request.headers:
-        names.append(name)
-        size += len(name) + len(value) + 4
-        if name == b"content-length" and int(value) > limits.body:
-            raise Unfit(413, "body", "the body may have %d bytes" % limits.body)
-    if size > limits.header:
-        raise Unfit(431, "header", "the header may have %d bytes" % limits.header)
-    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
-        raise Unfit(400, "header", "Transfer-Encoding goes with HTTP/1.1 and without Content-Length")
-    if target[:7].lower() == b"http://":
-        target = b"/" + target[7:].partition(b"/")[2]
-    if target[:1] != b"/" and (request.method, target) != (b"OPTIONS", b"*"):
-        raise Unfit(400, "header", "the target must be a path, as in GET /health HTTP/1.1")
-    return target
-
-
-def environment(request, path, body, peer, address):
-    """Return the environ of PEP 3333."""
-    name, _, port = ("localhost:80" if address.startswith("unix:") else address).rpartition(":")
-    path, _, query = path.partition(b"?")
-    environ = {
-        "REQUEST_METHOD": request.method.decode("ascii"), "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"), "QUERY_STRING": query.decode("latin-1"),
-        "CONTENT_LENGTH": str(len(body)), "SERVER_NAME": name, "SERVER_PORT": port,
-        "SERVER_PROTOCOL": "HTTP/" + request.http_version.decode("ascii"), "REMOTE_ADDR": peer,
-        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": BytesIO(body), "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False}
-    for field, value in request.headers:
-        # The body is whole and no longer chunked; a name with "_" could pass for one with "-".
-        if field in (b"content-length", b"transfer-encoding") or b"_" in field:
-            continue
-        key = field.decode("ascii").upper().replace("-", "_")
-        key, value = key if key == "CONTENT_TYPE" else "HTTP_" + key, value.decode("latin-1")
-        if key in environ:
-            value = environ[key] + ("; " if key == "HTTP_COOKIE" else ",") + value
-        environ[key] = value
-    return environ
-
-
-def call(app, environ):
-    """Call a WSGI app.  Return (status, headers, body)."""
-    head, parts = [], []
-
-    def start_response(status, headers, exc_info=None):
-        head[:] = status, headers
-        return parts.append
-
-    answer = app(environ, start_response)
-    try:
-        parts.extend(answer)
-    finally:
-        if hasattr(answer, "close"):
-            answer.close()
-    return head[0], head[1], b"".join(parts)
-
-
-def reply(request, status, headers, body):
-    """Return (response, body) as they are sent in answer to `request`, which is None if there was none."""
-    code, _, reason = status.partition(" ")
-    head, length = [(b"Server", b"composer")], b"%d" % len(body)
-    asked = request.method if request else b""
-    for name, value in headers:
-        if name.lower() != "content-length":
-            head.append((name.encode("latin-1"), value.encode("latin-1")))
-        elif asked == b"HEAD" and not body:
-            length = value.encode("latin-1")
-    bare = code in ("204", "304")
-    if not bare:
-        head.append((b"Content-Length", length))
-    response = h11.Response(status_code=int(code), reason=reason.encode("latin-1"), headers=head)
-    return response, b"" if bare or asked == b"HEAD" else body
-
-
-def refusal(request, status, where, message):
-    """Return (response, body) of an error of ours, after which the connection ends."""
-    reason = REASONS.get(status, "Refused")
-    body = dumps({"error": reason.replace(" ", ""), "message": message, "where": where})
-    headers = [("Content-Type", "application/json"), ("Connection", "close")]
-    if status == TooBusy.status:
-        headers.extend(TooBusy.headers)
-    return reply(request, "%d %s" % (status, reason), headers, body.encode())

@@ -9,11 +9,12 @@ class Job:
     """One change of one graph.  `begin(job, entry)` is called at the head of the graph's queue.
 
     When it is done, it has an outcome (created, updated, unchanged, deleted, done) or an error, the exception.
+    changes: whether it changes the graph, whose status then tells its error; else it acts on a function, or reads.
     `failures` are those of what was to be taken down: reported, but not in the way.
     """
 
-    def __init__(self, graph_id, begin):
-        self.graph_id, self.begin = graph_id, begin
+    def __init__(self, graph_id, begin, changes=True):
+        self.graph_id, self.begin, self.changes = graph_id, begin, changes
         self.outcome = self.error = self.answer = None
         self.failures, self.done, self._told = [], False, []
 

@@ -12,32 +12,27 @@ What a handler raises is logged in one line and the loop goes on; a source that 
 
 Signals only write a byte into a pipe, of which the loop itself is the source.
 """
-import errno
 import heapq
 import os
 import select
 import signal
-import socket
-import stat
 import time
 
 from . import log
-from .core.errors import BadRequest, show
 
-BACKLOG = 128      # connections that may wait to be accepted
 WAIT_LIMIT = 3600  # seconds of one poll, whose argument is an int of milliseconds
 GONE = 255         # exit code of a watched child whose status somebody else took
 
 
 class Timer:
     """What at() returns: cancel() at any time, once or more."""
-    __slots__ = ("when", "action")
+    __slots__ = ("when", "number", "action")
 
-    def __init__(self, when, action):
-        self.when, self.action = when, action
+    def __init__(self, when, number, action):
+        self.when, self.number, self.action = when, number, action
 
     def __lt__(self, other):
-        return self.when < other.when
+        return (self.when, self.number) < (other.when, other.number)
 
     def cancel(self):
         self.action = None
@@ -59,7 +54,7 @@ class Loop:
         self._poll = select.poll()
         self._sources = {}          # file descriptor: (source, its wants_read, its wants_write)
         self._masks = {}            # file descriptor: what poll was told to look for
-        self._timers, self._room = [], 64
+        self._timers, self._room, self._armed = [], 64, 0
         self._actions = []
         self._children = {}         # pid: done
         self._stopped = False
@@ -83,7 +78,8 @@ class Loop:
             self._timers = [timer for timer in self._timers if timer.action]
             heapq.heapify(self._timers)
             self._room = 64 + 2 * len(self._timers)
-        timer = Timer(self.clock() + seconds, action)
+        self._armed += 1
+        timer = Timer(self.clock() + seconds, self._armed, action)
         heapq.heappush(self._timers, timer)
         return timer
 
@@ -244,7 +240,8 @@ class Loop:
             self._call(close)
 
     def _forget(self, number, source):
-        if self._sources.get(number, self.NEVER)[0] is source:
+        known = self._sources.get(number)
+        if known and known[0] is source:
             del self._sources[number], self._masks[number]
             self._poll.unregister(number)
 
@@ -259,62 +256,3 @@ def _never():
 
 def _name(action):
     return getattr(action, "__qualname__", type(action).__name__)
-
-
-def listen(address):
-    """Return (a listening socket, the address it has) for "127.0.0.1:8080", "[::1]:8080", "localhost:8080" or
-    "unix:PATH"; port 0 is any free one.  BadRequest says what is wrong with `address`, OSError why the system
-    refused it.  Nobody is asked for a name: that could take long.
-    """
-    unix = address[:5] == "unix:" and address[5:]
-    family, where = (socket.AF_UNIX, unix) if unix else _numeric(address)
-    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    mask = os.umask(0o177)
-    try:
-        if unix:
-            _make_room(unix)
-        else:
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(where)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, "cannot listen on %s: %s" % (address, error.strerror or error)) from None
-    finally:
-        os.umask(mask)
-    if unix:
-        return listener, address
-    return listener, ("[%s]:%d" if family == socket.AF_INET6 else "%s:%d") % listener.getsockname()[:2]
-
-
-def _numeric(address):
-    """Return (family, (host, port))."""
-    host, _, port = address.rpartition(":")
-    host = "127.0.0.1" if host == "localhost" else host
-    bracketed = host[:1] == "[" and host[-1:] == "]"
-    family, host = (socket.AF_INET6, host[1:-1]) if bracketed else (socket.AF_INET, host)
-    try:
-        socket.inet_pton(family, host)
-        if not port.isdecimal() or int(port) > 65535:
-            raise ValueError
-    except (OSError, ValueError):
-        raise BadRequest("listen", "%s must be a numeric address and a port, as 127.0.0.1:8080 or [::1]:8080, "
-                         "or unix:PATH" % show(address)) from None
-    return family, (host, int(port))
-
-
-def _make_room(path):
-    """Remove the socket that an earlier agent left at `path`, if nobody answers on it."""
-    if not os.path.lexists(path):
-        return
-    if not stat.S_ISSOCK(os.lstat(path).st_mode):
-        raise OSError(errno.EEXIST, "the file is there and is not a socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            return os.unlink(path)
-        except BlockingIOError:  # somebody does listen, and has much to do
-            pass
-    raise OSError(errno.EADDRINUSE, "somebody answers there already")

@@ -9,6 +9,7 @@ from . import host, log, restore
 from .core import names, plan, resolver, sffg, steps
 from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, Unavailable
 from .jobs import AGAIN, Entry, Job, failure
+from .journal import Journal
 
 WAITING = 8  # writes that are not done yet; more are refused
 PAST = 64  # graphs that failed and are gone whose last status can still be read
@@ -18,6 +19,7 @@ class Orchestrator:
     def __init__(self, loop, system, drivers, store, repository, config):
         self.loop, self.system, self.drivers = loop, system, drivers
         self.store, self.repository, self.config = store, repository, config
+        self.journal = Journal(config.runtime)
         self.interfaces = [interface.name for interface in config.interfaces]
         self.graphs = {}
         self.past = {}  # {id: last status} of graphs that failed and are gone, in order
@@ -41,7 +43,7 @@ class Orchestrator:
     def act(self, graph_id, sf_id, verb):
         """Return the Job that does `verb` (start stop pause resume restart) to one function (paper, Table 5)."""
         self.get(graph_id)
-        return self._queue(graph_id, lambda job, entry: self._act(job, entry, sf_id, verb))
+        return self._queue(graph_id, lambda job, entry: self._act(job, entry, sf_id, verb), changes=False)
 
     def dry_run(self, graph_id, graph):
         """Return the lines of the plan that `put` would carry out now.  Nothing is done."""
@@ -96,12 +98,12 @@ class Orchestrator:
             raise NotFound("", "there is no graph %s, there are %s" % (graph_id, ", ".join(self.deployed()[:8]) or "none"))
         return self.graphs[graph_id]
 
-    def _queue(self, graph_id, begin, owner=None):
+    def _queue(self, graph_id, begin, owner=None, changes=True):
         if self.writes >= WAITING:
             raise TooBusy("", "%d writes are waiting: try again in a moment" % self.writes)
         if graph_id not in self.graphs:
             self.graphs[graph_id] = Entry(graph_id, owner)
-        job = Job(graph_id, begin)
+        job = Job(graph_id, begin, changes)
         self.enqueue(self.graphs[graph_id], job)
         return job
 
@@ -145,8 +147,9 @@ class Orchestrator:
         log.write("job", "failed" if error else outcome, graph=entry.id, **({"why": error} if error else {}))
         entry.queue.pop(0)
         entry.coming, entry.running = None, False
-        entry.error = failure(error) if error else None
-        entry.percentage = entry.percentage if error else 100
+        if job.changes or not error:
+            entry.error = failure(error) if error else None
+        entry.percentage = 100 if entry.placed else entry.percentage
         entry.state = "deployed" if entry.placed else "deleting" if entry.left else "failed" if error else "deleted"
         if entry.placed:
             entry.placed.pop("flows", None)  # they can be had again, and memory is scarce
@@ -156,6 +159,9 @@ class Orchestrator:
                 self._keep_past(entry)
             if not entry.queue:
                 del self.graphs[entry.id]
+        self.prune()
+        if not entry.left:
+            self.journal.close(entry.id)
         if entry.left and not entry.queue:
             self.loop.at(entry.pause, lambda: self._again(entry))
         self.loop.soon(self.begin, entry)
@@ -201,6 +207,7 @@ class Orchestrator:
             self.end(job, entry, "unchanged")
             return
         outcome = "updated" if entry.placed else "created"
+        self.journal.open(entry.id, new["number"])
         entry.coming, entry.state, entry.percentage = new, "updating" if entry.placed else "deploying", 0
 
         def ended(result, error):
@@ -214,7 +221,6 @@ class Orchestrator:
                     return
                 job.failures = result[0] + result[1]
                 self._leave(entry, old, new, result[0])
-                self._prune()
                 self.end(job, entry, outcome)
                 return
             self._settle(job, entry, error, new, old, error)
@@ -224,7 +230,6 @@ class Orchestrator:
     def _settle(self, job, entry, refusal, old, new, error):
         """End a job that failed and was undone; what could not be undone is left for later."""
         self._leave(entry, old, new, getattr(error, "left", ()))
-        self._prune()
         self.end(job, entry, error=refusal)
 
     def _delete(self, job, entry):
@@ -232,6 +237,7 @@ class Orchestrator:
         if entry.placed is None:
             raise NotFound("", "there is no graph %s" % entry.id)
         old, new = entry.placed, plan.empty(entry.id)
+        self.journal.open(entry.id, old["number"])
         self.store.delete(entry.id)
         entry.state, entry.percentage = "deleting", 0
 
@@ -240,7 +246,6 @@ class Orchestrator:
                 raise error
             entry.placed, job.failures = None, result[0] + result[1]
             self._leave(entry, old, new, result[0])
-            self._prune()
             self.end(job, entry, "deleted")
 
         self.run(job, entry, plan.take_down(old, new, self.drivers), ended, self._progress(entry, old, new))
@@ -307,11 +312,12 @@ class Orchestrator:
         self.store.save(entry.id, record)
         entry.placed = placed
 
-    def _prune(self):
-        """Remove the unpacked images that no function uses."""
-        used = set([sf["folder"] for entry in self.graphs.values() for placed in entry.both()
-                    for sf in placed["sfs"].values()])
-        self.system.prune(self.config.runtime + "/images", used)
+    def prune(self):
+        """Remove the unpacked images and the functions' folders that no graph has."""
+        sfs = [sf for entry in self.graphs.values() for placed in entry.both() + [one[0] for one in entry.left]
+               for sf in placed["sfs"].values()]
+        for folder, key in (("images", "folder"), ("functions", "home")):
+            self.system.prune("%s/%s" % (self.config.runtime, folder), set([sf[key] for sf in sfs]))
 
     def _progress(self, entry, old, new):
         """Return the function that keeps an entry's percentage true: rounds of steps done, of all of the plan."""

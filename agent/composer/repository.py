@@ -5,12 +5,14 @@ in it has changed.
 """
 import hashlib
 import os
+import stat
 
 from . import log
 from .core import json
 from .core.errors import BadRequest
 
 LARGEST = 8 << 20  # bytes of an image
+MOST = 64  # dependencies, ports or attributes of a template
 
 
 class Repository:
@@ -47,19 +49,11 @@ class Repository:
 
     def read(self, template):
         """Return a template with "path" and "digest" of its image.  Raises ValueError, which says what is wrong."""
-        if not isinstance(template, dict):
-            raise ValueError("should be an object")
-        for key in ("name", "vnf-type", "uri-image"):
-            if not isinstance(template.get(key), str):
-                raise ValueError("%s: should be a string" % key)
-        if not isinstance(template.get("dependencies", []), list) or not isinstance(template.get("attributes", {}), dict) \
-                or not isinstance(template.get("ports", []), list):
-            raise ValueError("dependencies and ports should be lists, attributes an object")
+        _check(template)
         path = os.path.join(self.folder, template["uri-image"])
         digest = template.get("sha256") or self._digest(path)
         if not isinstance(digest, str) or len(digest) != 64 or digest.strip("0123456789abcdef"):
             raise ValueError("sha256: should be 64 hexadecimal digits")
-        _check_ports(template)
         return dict(template, path=path, digest=digest)
 
     def _digest(self, path):
@@ -69,18 +63,45 @@ class Repository:
         if stamp[0] > LARGEST:
             raise ValueError("uri-image: %s: larger than %d bytes" % (path, LARGEST))
         if self.digests.get(path, (None,))[0] != stamp:
-            with open(path, "rb") as file:
-                self.digests[path] = stamp, hashlib.sha256(file.read()).hexdigest()
+            try:
+                with open(path, "rb") as file:
+                    self.digests[path] = stamp, hashlib.sha256(file.read()).hexdigest()
+            except OSError as error:
+                raise ValueError("uri-image: %s: %s" % (path, error.strerror))
         return self.digests[path][1]
 
 
-def _check_ports(template):
+def _check(template):
+    if not isinstance(template, dict):
+        raise ValueError("should be an object")
+    for key in ("name", "vnf-type", "uri-image"):
+        if not _is_word(template.get(key)):
+            raise ValueError("%s: should be a string of one line" % key)
+    if "/" in template["uri-image"]:
+        raise ValueError("uri-image: should be the name of a file in the repository, without /")
+    if not isinstance(template.get("memory-size", 0), (int, float)):
+        raise ValueError("memory-size: should be a number of MiB")
+    for key, kind, name in (("dependencies", list, "a list"), ("ports", list, "a list"), ("attributes", dict, "an object")):
+        found = template.get(key, kind())
+        if not isinstance(found, kind) or len(found) > MOST:
+            raise ValueError("%s: should be %s of %d at most" % (key, name, MOST))
+    if not all([_is_word(dependency) for dependency in template.get("dependencies", ())]):
+        raise ValueError('dependencies: each should be a string of one line, such as "nft" or "module:nf_tables"')
     for spec in template.get("ports", ()):
         first, dash, last = str(spec.get("position", "1-N") if isinstance(spec, dict) else "").partition("-")
-        if not first.isdigit() or dash and last != "N" and not last.isdigit():
-            raise ValueError('ports: position: should be "1-2" or "3-N"')
-        if not isinstance(spec.get("min", 0), int):
-            raise ValueError("ports: min: should be a number")
+        if not _is_place(first, 1) or dash and last != "N" and not _is_place(last, int(first)):
+            raise ValueError('ports: position: should be "1-2" or "3-N", of 1 to 999')
+        least = spec.get("min", 0)
+        if not isinstance(least, int) or isinstance(least, bool) or not 0 <= least <= 999:
+            raise ValueError("ports: min: should be a number from 0 to 999")
+
+
+def _is_place(word, least):
+    return word.isascii() and word.isdigit() and len(word) <= 3 and int(word) >= least
+
+
+def _is_word(value):
+    return isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()
 
 
 def _stamp(path):
@@ -88,4 +109,4 @@ def _stamp(path):
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None

@@ -45,7 +45,7 @@ ROUTES = (
 
 def application(node):
     """Return the WSGI application of a node (an Orchestrator)."""
-    app, rest = bottle.Bottle(catchall=True, autojson=False), Rest(node)
+    app, rest = bottle.Bottle(), Rest(node)
     app.default_error_handler = _unhandled
     app.install(_answering)
     for method, path, name in ROUTES:
@@ -231,9 +231,10 @@ def _graph(graph_id):
         except ValueError as error:
             raise BadRequest("id", "should be %s" % error)
     try:
-        return sffg.parse(json.loads(request.environ["wsgi.input"].read()), graph_id)
+        body = json.strict(request.environ["wsgi.input"].read())
     except ValueError as error:
         raise BadGraph("", "should be JSON: %s" % error)
+    return sffg.parse(body, graph_id)
 
 
 def _given_back(graph):

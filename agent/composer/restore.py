@@ -63,14 +63,16 @@ def _restore(node):
     rules_are_there = bool(life) and seen["lives"].get(names.LSI0) == life
     if seen["lsis"].get(names.LSI0, NODE_MARK) != NODE_MARK:
         raise StepFailed("", "bridge %s is somebody else's: rename it, the agent needs the name" % names.LSI0)
-    spaces = host.namespaces(names.MARK)
+    spaces, changing = host.namespaces(names.MARK), node.journal.read()
     quiet = [entry for entry in node.graphs.values() if entry.both() and not entry.running]
-    whole = [entry for entry in quiet if _is_whole(entry.both()[0], seen, spaces)]
+    whole = [entry for entry in quiet if entry.id not in changing and _is_whole(entry.both()[0], seen, spaces)]
     busy = [entry for entry in node.graphs.values() if entry.running]
-    yield from _remove_unwanted(node, seen, spaces, whole + busy)
+    yield from _remove_unwanted(node, seen, spaces, whole + busy, changing, rules_are_there)
     if not rules_are_there or set(node.interfaces) - set(seen["ports"]):
-        yield from _make_lsi0(node, life)
-    node.life = life
+        yield from _make_lsi0(node)
+    node.prune()
+    for graph_id in set(changing) - set(node.graphs):
+        node.journal.close(graph_id)
     for entry in quiet:
         placed, entry.coming = entry.both()[0], None
         if entry not in whole:
@@ -80,6 +82,9 @@ def _restore(node):
             yield from plan.rules(placed, drivers)
         entry.placed, entry.state, entry.percentage = placed, "deployed", 100
         placed.pop("flows", None)
+    if life and not rules_are_there:
+        yield from vswitch.remember(names.LSI0, life)
+    node.life = life
 
 
 def _datapath(wanted):
@@ -93,17 +98,21 @@ def _datapath(wanted):
 
 
 def _is_whole(placed, seen, spaces):
-    lsi = names.lsi(placed["number"])
+    """Say whether the node has all that a placed graph is made of, and nothing more that bears its mark."""
+    lsis = [names.lsi(placed["number"])] if placed["lsi"] else []
     ports = [name for name, _, _ in plan.ports(placed, plan.empty(placed["id"]))]
-    for link in placed["links"].values():
+    for link in set(placed["links"].values()):
         ports.extend(names.link(placed["number"], link))
-    return (not placed["lsi"] or seen["lsis"].get(lsi) == placed["id"]) \
-        and all([seen["ports"].get(port) == placed["id"] for port in ports]) \
+    return all([sorted([name for name, mark in seen[kind].items() if mark == placed["id"]]) == sorted(mine)
+                for kind, mine in (("lsis", lsis), ("ports", ports))]) \
         and all([sf["netns"] in spaces for sf in placed["sfs"].values()])
 
 
-def _remove_unwanted(node, seen, spaces, whole):
-    """Yield the steps that remove what bears our mark and belongs to no graph that is whole."""
+def _remove_unwanted(node, seen, spaces, whole, changing, rules):
+    """Yield the steps that remove what bears our mark and belongs to no graph that is whole.
+
+    changing: {id: number} of graphs whose rules may be there, `rules` says whether any are.
+    """
     vswitch, kept = node.drivers.vswitch, set([entry.id for entry in whole])
     lsis = [name for name, mark in sorted(seen["lsis"].items()) if mark and mark != NODE_MARK and mark not in kept]
     ports = [name for name, mark in sorted(seen["ports"].items()) if mark and mark != NODE_MARK and mark not in kept]
@@ -117,13 +126,13 @@ def _remove_unwanted(node, seen, spaces, whole):
         + [steps.ip("netns", "del", name) for name in spaces if name not in used]
     if wishes:
         yield wishes
-    if lsis:
+    if rules:
         numbers = set([placed["number"] for entry in whole for placed in entry.both()])
-        gone = [int(name[len("lsi"):]) for name in lsis if int(name[len("lsi"):]) not in numbers]
-        yield from node.drivers.vswitch.change_rules(names.LSI0, [flows.delete_graph(number) for number in gone])
+        gone = set([int(name[len("lsi"):]) for name in lsis] + [number for name, number in changing.items() if name not in kept])
+        yield from vswitch.change_rules(names.LSI0, [flows.delete_graph(number) for number in sorted(gone - numbers)])
 
 
-def _make_lsi0(node, life):
+def _make_lsi0(node):
     """Yield the steps that make LSI-0, with the configured interfaces that are there, and its own rules."""
     vswitch = node.drivers.vswitch
     there = [name for name in node.interfaces if host.has_interface(name)]
@@ -139,8 +148,6 @@ def _make_lsi0(node, life):
         raise
     yield [steps.run("ip", "link", "set", name, "up") for name in there]
     yield from vswitch.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS])
-    if life:
-        yield from vswitch.remember(names.LSI0, life)
 
 
 def _rebuild(node, entry, placed):
@@ -150,6 +157,7 @@ def _rebuild(node, entry, placed):
         yield from plan.update(plan.empty(entry.id), placed, node.drivers)
 
     def begin(job, entry):
+        node.journal.open(entry.id, placed["number"])
         entry.placed, entry.coming = None, placed
 
         def ended(_, error):

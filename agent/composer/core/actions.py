@@ -106,10 +106,10 @@ def _change(key, value, place, known):
     elif key in ("set_l4_src_port", "set_l4_dst_port"):
         known.ports(place)
     elif key == "push_vlan":
-        known.tag = True
+        known.pushed += 1
     elif key == "set_vlan_id":
         known.set_tag()
-    elif key == "set_vlan_priority" and known.tag is not True:
+    elif key == "set_vlan_priority" and not known.tagged():
         raise BadGraph(place, "needs vlan_id in the match (a number or ANY), or push_vlan before it")
     return KINDS.get(key, key), value
 
@@ -128,7 +128,8 @@ class _Known:
         self.types = set([match.get("eth_type", (0, 0))[0] for match in matches])
         self.protocol = matches[0].get("ip_proto", (None, 0))[0]
         tag = matches[0].get("vlan_vid")
-        self.tag = None if tag is None else bool(tag[0] & PRESENT)  # None: may have one or not
+        self.tag = None if tag is None else bool(tag[0] & PRESENT)  # its own; None: may have one or not
+        self.pushed = 0  # tags before its own
         self.popped = self.double = False
 
     def ip(self, place, allowed, missing):
@@ -139,12 +140,20 @@ class _Known:
         if self.protocol not in WITH_PORTS:
             raise BadGraph(place, "needs protocol tcp, udp or sctp in the match")
 
+    def tagged(self):
+        return self.pushed > 0 or self.tag is True
+
     def pop(self, place):
-        if self.tag is not True:
+        if not self.tagged():
             raise BadGraph(place, "needs vlan_id in the match (a number or ANY): without it there may be no tag to pop")
-        self.tag, self.popped = None, True
+        if self.pushed:
+            self.pushed -= 1
+        else:
+            self.tag, self.popped = None, True
 
     def set_tag(self):
+        if self.tagged():
+            return
         if self.tag is None and not self.popped:
             self.double = True
         self.tag = True

@@ -74,9 +74,10 @@ def nearest(word, words):
     word = word[:64]
     best, least = None, max(2, len(word) // 3) + 1
     for other in sorted(words):
-        distance = _distance(word, other)
-        if distance < least:
-            best, least = other, distance
+        if abs(len(other) - len(word)) < least:
+            distance = _distance(word, other)
+            if distance < least:
+                best, least = other, distance
     return best
 
 
@@ -85,7 +86,13 @@ def unknown(word, words, noun):
     like = nearest(word, words)
     if like:
         return "unknown %s %s, the nearest known is %s" % (noun, show(word), like)
-    return "unknown %s %s, known are %s" % (noun, show(word), ", ".join(sorted(words)))
+    return "unknown %s %s, known are %s" % (noun, show(word), listed(words))
+
+
+def listed(words, between=", "):
+    """Return `words` as they may stand in a message: in order, and not without end."""
+    most = 16
+    return between.join(sorted(words)[:most] + ["..."] * (len(words) > most)) or "none"
 
 
 def show(value):

@@ -47,11 +47,11 @@ def of_lsi0(number, rules, saps, link_ports):
     number: the graph's; rules: steering rules of LSI-0; saps: {"sap:<id>": SAP}; link_ports: {"link:<n>": its end
     on LSI-0}.
     """
-    flows, seen = [], []
+    flows, seen = [], set()
     for reference in sorted(saps):
         interface, vlan = attachment(saps[reference])
         if vlan >= 0 and (interface, vlan) not in seen:
-            seen.append((interface, vlan))
+            seen.add((interface, vlan))
             flows.append(Flow(names.cookie(number, names.DISPATCH | vlan), False,
                               "table=0,priority=%d,in_port=%s,%s" % (
                                   DISPATCH_PRIORITY + number, _quoted(interface), field("vlan_vid", PRESENT | vlan, 0x1fff)),
@@ -76,7 +76,7 @@ def of_graph(number, rules, ports, forced):
     for rule in rules:
         key = "table=0,priority=%d,in_port=%s" % (ONWARD_PRIORITY if rule.onward else rule.priority,
                                                   _quoted(ports[rule.port_in]))
-        first = [("set_eth_src", forced[rule.port_in])] if rule.port_in in forced else []
+        first = [("set_eth_src", forced[rule.port_in])] if rule.port_in in forced and rule.actions else []
         flows.extend(_flows(number, rule, key, lambda port: (
             (), "in_port" if port == rule.port_in else "output:%s" % _quoted(ports[port]), ()), first))
     return flows
@@ -105,8 +105,8 @@ def change(old, new):
     keys, lines, adds = {}, [], []
     for flow in new:
         keys.setdefault(flow.cookie, []).append(flow.key)
-    gone = sorted(set([flow.cookie for flow in old if flow.key not in keys.get(flow.cookie, ())]))
-    for cookie in gone:
+    gone = set([flow.cookie for flow in old if flow.key not in keys.get(flow.cookie, ())])
+    for cookie in sorted(gone):
         lines.append(delete(cookie))
     kept = set([flow for flow in old if flow.cookie not in gone])
     for flow in new:
@@ -140,7 +140,7 @@ def _flows(number, rule, key, leave, first):
 def _actions(actions, match, leave):
     words, after = [], ()
     protocol = match.get("ip_proto", (0, 0))[0]
-    tagged = bool(match.get("vlan_vid", (0, 0))[0] & PRESENT)
+    tags = 1 if match.get("vlan_vid", (0, 0))[0] & PRESENT else 0
     for kind, value in actions:
         words.extend(after)
         after = ()
@@ -150,17 +150,17 @@ def _actions(actions, match, leave):
         elif kind in _SETS:
             words.append("set_field:%s->%s" % (_SETS[kind][1](value), _SETS[kind][0]))
         elif kind in ("push_vlan", "set_vlan_id"):
-            if kind == "push_vlan" or not tagged:
+            if kind == "push_vlan" or not tags:
                 words.append("push_vlan:0x8100")
+                tags += 1
             words.append("set_field:%d->vlan_vid" % (PRESENT | value))
-            tagged = True
         elif kind == "set_ip_tos":
             words.append("set_field:%d->ip_dscp" % (value >> 2))
         elif kind in ("set_l4_src", "set_l4_dst"):
             words.append("set_field:%d->%s_%s" % (value, _L4[protocol], kind[7:]))
         else:  # pop_vlan, dec_ttl
             words.append(kind)
-            tagged = tagged and kind != "pop_vlan"
+            tags -= kind == "pop_vlan"
     return words
 
 

@@ -83,6 +83,7 @@ def parse(match, where):
         fields["ip_proto"] = (protocol, 255)
     _neighbour_discovery(match, where, fields)
     timeout = _value(match, "hard_timeout", where, 0, 65535) if "hard_timeout" in match else 0
+    fields = dict([(field, fields[field]) for field in fields if fields[field][1]])  # a mask of 0 says nothing
     if types.found is None:
         return [fields], timeout
     result = []
@@ -101,6 +102,36 @@ def overlap(one, other):
             if (value ^ value2) & mask & mask2:
                 return False
     return True
+
+
+def finder(pairs):
+    """Return the function that finds, for a normalised match, the label of one of `pairs` (match, label) that overlaps.
+
+    It returns None if there is none.  Matches of one shape (fields and masks) are looked up, not tried one by one.
+    """
+    shapes, tables = {}, {}
+    for match, label in pairs:
+        shapes.setdefault(_shape(match), []).append((match, label))
+
+    def find(match):
+        mine = _shape(match)
+        for shape in sorted(shapes):
+            common = [(field, match[field][1] & mask) for field, mask in shape if field in match]
+            if (mine, shape) not in tables:
+                tables[mine, shape] = dict([(_cut(one, common), label) for one, label in reversed(shapes[shape])])
+            found = tables[mine, shape].get(_cut(match, common))
+            if found is not None:
+                return found
+        return None
+    return find
+
+
+def _shape(match):
+    return tuple([(field, match[field][1]) for field in sorted(match)])
+
+
+def _cut(match, common):
+    return tuple([match[field][0] & mask for field, mask in common])
 
 
 class _Meet:

@@ -152,9 +152,10 @@ def together(generators, failures=None):
             asked.append((generator, len(step) if isinstance(step, list) else None))
             steps.extend(step if isinstance(step, list) else [step])
         results = (yield steps) if steps else []
-        running = []
+        running, place = [], 0
         for generator, count in asked:
-            mine, results = results[:count or 1] if count != 0 else [], results[1 if count is None else count:]
+            mine = results[place:place + (1 if count is None else count)]
+            place += len(mine)
             failed = [result for result in mine if isinstance(result, Exception)]
             running.append((generator, failed[0] if failed else mine if count is not None else mine[0]))
     if failures is None and raised:

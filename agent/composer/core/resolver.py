@@ -3,8 +3,8 @@
 templates are dicts as SPEC 3 has them, with "path" (of the image) and "digest" added by the repository.  The offer
 is an object with .types {execution environment: its driver} and .has(dependency).  Paper, 5.6.
 """
-from . import values
-from .errors import Conflict, BadGraph
+from . import names, values
+from .errors import Conflict, BadGraph, listed, show
 
 
 def resolve(graph, templates, offer, placed, read):
@@ -27,7 +27,7 @@ def resolve(graph, templates, offer, placed, read):
                 best = template
         if best is None:
             raise Conflict(sf.where, "function %s cannot run here: %s" % (sf.name, "; ".join(refusals) or (
-                "no template has it, there are %s" % (", ".join(functions(templates)) or "none"))))
+                "no template has it, there are %s" % listed(functions(templates)))))
         images[sf.id] = {"type": best["vnf-type"], "template": best["name"], "image": best["path"],
                          "digest": best["digest"], "positions": positions(sf.ports, best, kept)}
     return images
@@ -57,11 +57,12 @@ def refusal(template, sf, offer, kept):
         return "needs %s, this node offers %s" % (kind, ", ".join(sorted(offer.types)) or "nothing")
     missing = [dependency for dependency in template.get("dependencies", ()) if not offer.has(dependency)]
     if missing:
-        return "%s is missing on this node" % " and ".join(missing)
+        return "%s is missing on this node" % listed(missing, " and ")
     for attribute in sorted(sf.constraints):
         offered = template.get("attributes", {}).get(attribute)
         if not _meets(offered, sf.constraints[attribute]):
-            return "%s is %s, wanted is %s" % (attribute, offered, sf.constraints[attribute])
+            return "%s is %s, wanted is %s" % (
+                show(attribute)[1:-1], show(offered), show(sf.constraints[attribute]))
     if positions(sf.ports, template, kept) is None:
         least, most = port_range(template)
         return "has %s ports, wanted are %d" % (
@@ -83,31 +84,29 @@ def positions(ports, template, kept):
     """Return {port id: position from 0} of a graph's ports, or None if the template has no room or wants more.
 
     A port goes to <label>:<index> where the template has that label, else to the next free place; one that had a
-    place keeps it.
+    place keeps it, if the template has it.
     """
     least, most = port_range(template)
     if len(ports) < least or most is not None and len(ports) > most:
         return None
-    result = {}
-    for port in ports:
-        if port.id in kept:
-            result[port.id] = kept[port.id]
+    result = dict([(port.id, kept[port.id]) for port in ports if port.id in kept
+                   and (most is None or kept[port.id] < most)])
+    taken, ranges = set(result.values()), _ranges(template)
     for port in ports:
         label, _, index = port.id.partition(":")
-        for first, last, spec in _ranges(template):
+        for first, last, spec in ranges:
             if port.id not in result and index and spec.get("label") == label:
                 try:
                     place = first - 1 + values.number(index, 0, 999)
                 except ValueError:
                     continue
-                if (last is None or place < last) and place not in result.values():
+                if (last is None or place < last) and place not in taken:
                     result[port.id] = place
+                    taken.add(place)
+    places = names.free(taken)
     for port in ports:
         if port.id not in result:
-            place = 0
-            while place in result.values():
-                place += 1
-            result[port.id] = place
+            result[port.id] = next(places)
     return result
 
 

@@ -11,7 +11,7 @@ Paper, 5.1.1; the second dialect (NF-FG) is that of the un-orchestrator and the 
 from collections import namedtuple
 
 from . import actions, matches, values
-from .errors import BadGraph, Conflict, unknown, show
+from .errors import BadGraph, Conflict, listed, unknown, show
 
 Graph = namedtuple("Graph", ("id", "name", "body", "sfs", "saps", "rules"))
 SF = namedtuple("SF", ("id", "name", "ports", "template", "constraints", "variables", "where"))
@@ -81,11 +81,11 @@ def conflict(graph, others):
     mine = _by_place([graph], shared=True)
     theirs = _by_place(others, shared=True) if mine else {}
     for place in sorted(mine):
+        find = matches.finder([(match, (owner, rule.id)) for owner, rule in theirs.get(place, ()) for match in rule.matches])
         for _, rule in mine[place]:
-            for owner, other in theirs.get(place, ()):
-                if _overlap(rule, other):
-                    raise Conflict(rule.where + ".match", "rule %s and rule %s of graph %s match the same packets of %s "
-                                   "at priority %d" % (rule.id, other.id, owner, _attachment_text(place[0]), place[1]))
+            for owner, other in filter(None, [find(match) for match in rule.matches]):
+                raise Conflict(rule.where + ".match", "rule %s and rule %s of graph %s match the same packets of %s "
+                               "at priority %d" % (rule.id, other, owner, _attachment_text(place[0]), place[1]))
 
 
 def attachment(sap):
@@ -107,12 +107,15 @@ def _sf(one, where, dialect, later):
         _known(one, SF_KEYS, where)
     capability = one.get("functional-capability") if not dialect.strict else None
     key = "functional-capability" if capability is not None else "name"
-    template = one.get("template" if dialect.strict else "vnf_template")
+    named = "template" if dialect.strict else "vnf_template"
+    template = one.get(named)
     if key not in one and template is None:
         raise BadGraph("%s.%s" % (where, key), "is missing: the name of the function wanted")
     if template is not None and not isinstance(template, (str, dict)):
-        raise BadGraph(where + ".template", "should be the name of a template or a template, not %s" % show(template))
-    constraints = one.get("constraints") or {}
+        raise BadGraph("%s.%s" % (where, named), "should be the name of a template or a template, not %s" % show(template))
+    constraints = one.get("constraints")
+    if constraints is None:
+        constraints = {}
     if not isinstance(constraints, dict):
         raise BadGraph(where + ".constraints", "should be an object of attribute: value, not %s" % show(constraints))
     ports = [_port(port, place, dialect, later) for port, place in _objects(one, "ports", where + ".ports")]
@@ -203,7 +206,9 @@ def interface_name(value):
 def _rules(graph, dialect, sfs, saps, later):
     outer, _, inner = dialect.rules.partition(".")
     if inner:
-        big_switch = graph.get(outer) or {}
+        big_switch = graph.get(outer)
+        if big_switch is None:
+            big_switch = {}
         if not isinstance(big_switch, dict):
             raise BadGraph(outer, "should be an object, not %s" % show(big_switch))
         items = _objects(big_switch, inner, dialect.rules)
@@ -249,22 +254,19 @@ def _reference(value, where, dialect, ports):
     if isinstance(value, str) and value.startswith(dialect.sap):
         reference = "sap:" + value[len(dialect.sap):]
         if reference not in ports:
-            raise BadGraph(where, "%s: there is no such SAP, there are %s" % (show(value), _listed(ports, "sap:")))
+            raise BadGraph(where, "%s: there is no such SAP, there are %s" % (show(value), listed([
+                name[4:] for name in ports if name.startswith("sap:")])))
         return reference
     if isinstance(value, str) and value.startswith(dialect.sf):
         sf, _, port = value[len(dialect.sf):].partition(":")
         if "sf:" + sf not in ports:
-            raise BadGraph(where, "%s: there is no such SF, there are %s" % (show(value), ", ".join(sorted(
-                [name[3:] for name in ports if name.startswith("sf:") and isinstance(ports[name], SF)])) or "none"))
+            raise BadGraph(where, "%s: there is no such SF, there are %s" % (show(value), listed([
+                name[3:] for name in ports if name.startswith("sf:") and isinstance(ports[name], SF)])))
         if "sf:%s:%s" % (sf, port) not in ports:
             raise BadGraph(where, "%s is not a port of SF %s, which has %s" % (
-                show(value)[1:-1], sf, " and ".join([port.id for port in ports["sf:" + sf].ports]) or "none"))
+                show(value)[1:-1], sf, listed([port.id for port in ports["sf:" + sf].ports], " and ")))
         return "sf:%s:%s" % (sf, port)
     raise BadGraph(where, "%s: should be %s<id> or %s<id>:<port>" % (show(value), dialect.sap, dialect.sf))
-
-
-def _listed(ports, start):
-    return ", ".join(sorted([name[len(start):] for name in ports if name.startswith(start)])) or "none"
 
 
 def _no_rule_twice(rules, saps):

@@ -58,7 +58,7 @@ def split(rules, link_of, low_of):
     """
     base, graph = [], []
     for rule in rules:
-        far = crossed(rule)
+        far = set(crossed(rule))
         actions = [(kind, "link:%d" % link_of[value]) if kind == "output" and value in far else (kind, value)
                    for kind, value in rule.actions]
         near = base if on_lsi0(rule.port_in) else graph

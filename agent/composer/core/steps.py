@@ -12,6 +12,8 @@ the output (or the list of outputs).  A step that fails is thrown into the plan 
 """
 from collections import namedtuple
 
+_PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./-_"
+
 Step = namedtuple("Step", ("verb", "words", "stdin", "env"))
 
 
@@ -71,10 +73,9 @@ def line(step):
 
 def quote(word):
     """Return `word` quoted for a shell, if it needs to be."""
-    for letter in word:
-        if not ("a" <= letter <= "z" or "A" <= letter <= "Z" or "0" <= letter <= "9" or letter in "@%+=:,./-_"):
-            return "'" + word.replace("'", "'\\''") + "'"
-    return word or "''"
+    if word and not word.strip(_PLAIN):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def _words(words):

@@ -9,7 +9,8 @@ from .errors import BadRequest, unknown
 def trace(placed, query, vswitch):
     """Yield the steps that ask the switch, and return {"packet", "hops": [...], "verdict"}.
 
-    query: {"port_in": a reference such as sap:lan or sf:fw:1, and keys of a match, as in a rule}.
+    query: {"port_in": a reference such as sap:lan or sf:fw:1, and keys of a match, as in a rule}; the packet is one that
+    matches: the first address of a network, a TTL of 64.
     A hop is {"lsi", "table", "rule" (id or what the rule does for the node), "match", "actions", "packets", "bytes"}.
     """
     port_in = query.get("port_in")
@@ -18,7 +19,12 @@ def trace(placed, query, vswitch):
         raise BadRequest("port_in", unknown(str(port_in), list(sides), "port"))
     lsi, start = sides[port_in]
     found, _ = matches.parse(dict([(key, value) for key, value in query.items() if key != "port_in"]), "query")
-    packet = ["in_port=" + start[0]] + (["dl_vlan=%d" % start[1]] if start[1] >= 0 else []) + flows.fields(found[0])
+    if start[1] >= 0 and "vlan_vid" in found[0]:
+        raise BadRequest("vlan_id", "a vlan SAP gives its traffic untagged: leave it out")
+    packet = ['in_port="%s"' % start[0]] + (["dl_vlan=%d" % start[1]] if start[1] >= 0 else [])
+    packet += [word.partition("/")[0] for word in flows.fields(found[0])]
+    if found[0].get("eth_type", (0, 0))[0] in matches.IP:
+        packet.append("nw_ttl=64")
     text = yield from vswitch.trace(lsi, ",".join(packet))
     counted = {names.LSI0: (yield from vswitch.counters(names.LSI0))}
     if placed["lsi"]:
@@ -38,24 +44,30 @@ def _sides(placed):
 
 
 def _hops(text, placed, counted):
-    """Read the lines of ofproto/trace: `bridge("lsi0")`, then ` 1. match, priority 1, cookie 0x100000001`, then actions."""
-    hops, lsi = [], None
+    """Read the lines of ofproto/trace: `bridge("lsi0")`, then ` 1. match, priority 1, cookie 0x100000001`, then actions.
+
+    What a link leads to is set in, if more actions come after it: an action is of the last hop that is set in less.
+    """
+    hops, lsi = [], None  # hops: [(how far it is set in, hop)]
     for line in text.split("\n"):
         words = line.strip()
+        depth = (len(line) - len(line.lstrip())) // 4
         number, dot, rest = words.partition(". ")
-        if line.startswith("bridge("):
-            lsi = line[len('bridge("'):-len('")')]
+        if words.startswith("bridge("):
+            lsi = words[len('bridge("'):-len('")')]
         elif lsi and dot and (number.isdigit() or number[:-1].isdigit()):
             match, _, rest = rest.partition(", cookie 0x") if ", cookie 0x" in rest else (rest, "", "0")
             cookie = int(rest.split(",")[0].split(" ")[0], 16)
             packets, octets = counted.get(lsi, {}).get(cookie, (0, 0))
-            hops.append({"lsi": lsi, "table": int(number.rstrip("R")), "rule": _rule(cookie, placed), "match": match,
-                         "actions": [], "packets": packets, "bytes": octets})
+            hops.append((depth, {"lsi": lsi, "table": int(number.rstrip("R")), "rule": _rule(cookie, placed), "match": match,
+                                 "actions": [], "packets": packets, "bytes": octets}))
         elif line.startswith("Final flow:"):
             break
-        elif hops and words and line.startswith("    "):
-            hops[-1]["actions"].append(words.lstrip("-> "))
-    return hops
+        elif words.strip("-") and depth:
+            of = [hop for set_in, hop in hops if set_in < depth]
+            if of:
+                of[-1]["actions"].append(words.lstrip("-> "))
+    return [hop for _, hop in hops]
 
 
 def _rule(cookie, placed):

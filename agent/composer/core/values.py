@@ -67,10 +67,10 @@ def ipv6(value):
         raise ValueError(wrong)
     head, gap, tail = value.partition("::")
     groups = [part.split(":") if part else [] for part in (head, tail)]
-    for part in groups:
-        if part and "." in part[-1]:
-            low = ipv4(part.pop())
-            part.extend(["%x" % (low >> 16), "%x" % (low & 0xffff)])
+    last = groups[1 if gap else 0]
+    if last and "." in last[-1]:
+        low = ipv4(last.pop())
+        last.extend(["%x" % (low >> 16), "%x" % (low & 0xffff)])
     missing = 8 - len(groups[0]) - len(groups[1])
     if missing < 1 if gap else missing:
         raise ValueError(wrong)
@@ -121,7 +121,4 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" + DIGITS + "_.
 
 
 def _only(word, letters):
-    for letter in word:
-        if letter not in letters:
-            return False
-    return True
+    return not word.strip(letters)

@@ -1,0 +1,267 @@
+"""The configuration: complete whatever it leaves out, and every mistake named with its place and its remedy."""
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from composer import config
+from composer.core.errors import BadRequest
+
+FULL = {
+    "node": "gw-1.home_a",
+    "listen": ["127.0.0.1:8080", "[::1]:8080", "0.0.0.0:80", "unix:/run/composer.sock"],
+    "interfaces": ["eth0", {"name": "eth1", "neighbour": "isp", "vlans": [10, "20-29", "30", 12, "11-13", "25-40"],
+                            "owners": ["admin", "home"]}, {"name": "br-lan.100@x\u00e9"}],
+    "state": "/overlay/composer/",
+    "runtime": "/run//composer",
+    "repository": "http://repo.example:8081/functions/",
+    "vswitch": "erfs",
+    "ovs": {"rundir": "/var/run/ovs2", "datapath": "netdev"},
+    "graphs": ["/etc/composer/first.json", "/etc/composer/second.json"],
+    "log": "syslog",
+    "mqtt": {"broker": "broker.example", "port": 1883},
+    "tls": {"certificate": "/etc/composer/cert.pem"},
+    "auth": "none",
+    "inband": {"interface": "eth0"},
+}
+
+
+def test_nothing_said_is_a_whole_configuration():
+    assert config.parse("{}", {})._asdict() == {
+        "node": "localhost", "listen": ["127.0.0.1:8080"], "interfaces": [], "state": "/etc/composer",
+        "runtime": "/var/run/composer", "repository": "/usr/lib/composer/nsf", "vswitch": "ovs",
+        "ovs": config.Ovs("", "auto"), "graphs": [], "log": "stderr", "mqtt": {}, "tls": {}, "auth": {}, "inband": {}}
+
+
+def test_everything_said_is_taken():
+    ours = config.parse(FULL, {"OVS_RUNDIR": "/ignored"}, "ignored")
+    assert ours.node == "gw-1.home_a"
+    assert ours.listen == FULL["listen"]
+    assert ours.interfaces == [
+        config.Interface("eth0", "", [(1, 4094)], None),
+        config.Interface("eth1", "isp", [(10, 13), (20, 40)], ["admin", "home"]),
+        config.Interface("br-lan.100@x\u00e9", "", [(1, 4094)], None)]
+    assert (ours.state, ours.runtime) == ("/overlay/composer", "/run/composer")
+    assert (ours.repository, ours.vswitch, ours.log) == ("http://repo.example:8081/functions", "erfs", "syslog")
+    assert (ours.ovs.rundir, ours.ovs.datapath) == ("/var/run/ovs2", "netdev")
+    assert ours.graphs == FULL["graphs"]
+    assert (ours.mqtt, ours.tls, ours.auth, ours.inband) == (FULL["mqtt"], FULL["tls"], "none", FULL["inband"])
+
+
+def test_text_bytes_and_value_are_the_same():
+    text = json.dumps(FULL)
+    assert config.parse(text) == config.parse(text.encode()) == config.parse(FULL)
+
+
+def test_the_environment_and_the_host_name_fill_what_is_not_said():
+    ours = config.parse({"ovs": {"datapath": "system"}}, {"OVS_RUNDIR": "/tmp/ovs"}, "gw")
+    assert (ours.node, ours.ovs.rundir, ours.ovs.datapath) == ("gw", "/tmp/ovs", "system")
+    assert config.parse({"ovs": {"rundir": ""}}, {"OVS_RUNDIR": "/tmp/ovs"}).ovs.rundir == "/tmp/ovs"
+
+
+def test_a_document_is_left_as_it_is_and_defaults_are_not_shared():
+    document = {"mqtt": {}}
+    ours, other = config.parse(document), config.parse(document)
+    ours.mqtt["x"] = 1
+    ours.interfaces.append("x")
+    ours.tls["x"] = 1
+    assert document == {"mqtt": {}} and (other.mqtt, other.interfaces, other.tls) == ({}, [], {})
+    assert config.parse({}).tls == {}
+
+
+def test_one_listen_address_needs_no_list():
+    for address in ("[fe80::1]:1", "unix:/a/b", "localhost:65535", "127.0.0.1:0", "[::]:80"):
+        assert config.parse({"listen": address}).listen == [address]
+
+
+@pytest.mark.parametrize("vlans, ranges", [
+    ([], []), ([1], [(1, 1)]), ([4094], [(4094, 4094)]), (["1-4094"], [(1, 4094)]), (["7"], [(7, 7)]),
+    ([3, 1, 2], [(1, 3)]), (["10-20", "15-30"], [(10, 30)]), (["10-20", "12-13"], [(10, 20)]), ([5, 5], [(5, 5)]),
+    ([1, 3], [(1, 1), (3, 3)]), (["5-5"], [(5, 5)])])
+def test_vlans_become_ranges(vlans, ranges):
+    assert config.parse({"interfaces": [{"name": "e", "vlans": vlans}]}).interfaces[0].vlans == ranges
+
+
+LISTEN = "must be like 127.0.0.1:8080"
+NAME = "1 to 15 bytes"
+ROUND = "must be an absolute path"
+
+# (configuration, place, part of the message)
+BAD = [
+    ({"nod": "a"}, "nod", "nearest known is node"),
+    ({"interface": []}, "interface", "nearest known is interfaces"),
+    ({"Listen": "x"}, "Listen", "nearest known is listen"),
+    ({"colour": "x"}, "colour", "known are auth, graphs"),
+    ({"": 1}, "", "unknown key ''"),
+    ({"node": ""}, "node", "1 to 64"),
+    ({"node": "a b"}, "node", "'a b'"),
+    ({"node": "a/b"}, "node", "1 to 64"),
+    ({"node": "a\n"}, "node", "1 to 64"),
+    ({"node": "x" * 65}, "node", "1 to 64"),
+    ({"node": 7}, "node", "not 7"),
+    ({"node": None}, "node", "not None"),
+    ({"listen": 8080}, "listen", "must be a list"),
+    ({"listen": []}, "listen", "must have an address"),
+    ({"listen": "8080"}, "listen", LISTEN),
+    ({"listen": ":8080"}, "listen", LISTEN),
+    ({"listen": "*:8080"}, "listen", LISTEN),
+    ({"listen": "127.0.0.1"}, "listen", LISTEN),
+    ({"listen": "127.0.0.1:"}, "listen", LISTEN),
+    ({"listen": "127.0.0.1:-1"}, "listen", LISTEN),
+    ({"listen": "127.0.0.1:65536"}, "listen", LISTEN),
+    ({"listen": "127.0.0.1:8080 "}, "listen", LISTEN),
+    ({"listen": "127.1:80"}, "listen", LISTEN),
+    ({"listen": "127.0.0.256:80"}, "listen", LISTEN),
+    ({"listen": "::1:8080"}, "listen", LISTEN),
+    ({"listen": "[::g]:8080"}, "listen", LISTEN),
+    ({"listen": "[127.0.0.1]:8080"}, "listen", LISTEN),
+    ({"listen": "gateway:8080"}, "listen", LISTEN),
+    ({"listen": "[localhost]:8080"}, "listen", LISTEN),
+    ({"listen": "127.0.0.1:\u0668\u0660"}, "listen", LISTEN),
+    ({"listen": "unix:"}, "listen", ROUND),
+    ({"listen": "unix:run/x"}, "listen", ROUND),
+    ({"listen": "unix:/" + "x" * 107}, "listen", "107 bytes"),
+    ({"listen": ["127.0.0.1:1", 2]}, "listen[1]", LISTEN),
+    ({"listen": ["127.0.0.1:1", "127.0.0.1:1"]}, "listen[1]", "listen[0] too"),
+    ({"interfaces": "eth0"}, "interfaces", "must be a list"),
+    ({"interfaces": {"name": "eth0"}}, "interfaces", "must be a list"),
+    ({"interfaces": [7]}, "interfaces[0]", "name of an interface"),
+    ({"interfaces": [["eth0"]]}, "interfaces[0]", "name of an interface"),
+    ({"interfaces": [""]}, "interfaces[0]", NAME),
+    ({"interfaces": ["."]}, "interfaces[0]", NAME),
+    ({"interfaces": ["eth0", ".."]}, "interfaces[1]", NAME),
+    ({"interfaces": ["a/b"]}, "interfaces[0]", NAME),
+    ({"interfaces": ["a b"]}, "interfaces[0]", NAME),
+    ({"interfaces": ["eth0:1"]}, "interfaces[0]", NAME),
+    ({"interfaces": ["a\tb"]}, "interfaces[0]", NAME),
+    ({"interfaces": ["a\u00a0b"]}, "interfaces[0]", NAME),
+    ({"interfaces": ["\ud800"]}, "interfaces[0]", NAME),
+    ({"interfaces": ["x" * 16]}, "interfaces[0]", NAME),
+    ({"interfaces": ["\u00e9" * 8]}, "interfaces[0]", NAME),
+    ({"interfaces": ["eth0", "eth1", "eth0"]}, "interfaces[2]", "interfaces[0] too"),
+    ({"interfaces": ["eth0", {"name": "eth0"}]}, "interfaces[1]", "interfaces[0] too"),
+    ({"interfaces": [{}]}, "interfaces[0].name", NAME),
+    ({"interfaces": [{"name": 1}]}, "interfaces[0].name", NAME),
+    ({"interfaces": [{"name": "a", "vlan": 1}]}, "interfaces[0].vlan", "nearest known is vlans"),
+    ({"interfaces": [{"name": "a", "neighbor": "x"}]}, "interfaces[0].neighbor", "nearest known is neighbour"),
+    ({"interfaces": [{"name": "a", "neighbour": 1}]}, "interfaces[0].neighbour", "a text"),
+    ({"interfaces": [{"name": "a", "neighbour": "x\ny"}]}, "interfaces[0].neighbour", "one line"),
+    ({"interfaces": ["b", {"name": "a", "vlans": 10}]}, "interfaces[1].vlans", "must be a list"),
+    ({"interfaces": ["b", {"name": "a", "vlans": "10-20"}]}, "interfaces[1].vlans", "must be a list"),
+    ({"interfaces": ["b", {"name": "a", "vlans": None}]}, "interfaces[1].vlans", "must be a list"),
+    ({"interfaces": [{"name": "a", "vlans": [1, 0]}]}, "interfaces[0].vlans[1]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": [4095]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": [-1]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": [True]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": [1.0]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": ["20-10"]}]}, "interfaces[0].vlans[0]", '"100-199"'),
+    ({"interfaces": [{"name": "a", "vlans": ["0-10"]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": ["10-4095"]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": ["10-"]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": ["10 - 20"]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": ["all"]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "vlans": [[1, 2]]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
+    ({"interfaces": [{"name": "a", "owners": "admin"}]}, "interfaces[0].owners", "must be a list"),
+    ({"interfaces": [{"name": "a", "owners": ["b", "c d"]}]}, "interfaces[0].owners[1]", "1 to 64"),
+    ({"state": "etc"}, "state", ROUND),
+    ({"state": ""}, "state", ROUND),
+    ({"state": None}, "state", ROUND),
+    ({"state": "/a\0b"}, "state", ROUND),
+    ({"runtime": "./run"}, "runtime", ROUND),
+    ({"runtime": ["/run"]}, "runtime", ROUND),
+    ({"repository": "nsf"}, "repository", "http URL"),
+    ({"repository": "ftp://host/x"}, "repository", "http URL"),
+    ({"repository": "http://"}, "repository", "http URL"),
+    ({"repository": "http:///x"}, "repository", "http URL"),
+    ({"repository": "http://a b"}, "repository", "http URL"),
+    ({"repository": {}}, "repository", "http URL"),
+    ({"vswitch": ""}, "vswitch", "driver"),
+    ({"vswitch": "../evil"}, "vswitch", "driver"),
+    ({"vswitch": "os.path"}, "vswitch", "driver"),
+    ({"vswitch": {"name": "ovs"}}, "vswitch", "driver"),
+    ({"ovs": "netdev"}, "ovs", "must be an object"),
+    ({"ovs": []}, "ovs", "must be an object"),
+    ({"ovs": {"datapth": "auto"}}, "ovs.datapth", "nearest known is datapath"),
+    ({"ovs": {"datapath": "kernel"}}, "ovs.datapath", "auto or system or netdev"),
+    ({"ovs": {"datapath": ["auto"]}}, "ovs.datapath", "auto or system or netdev"),
+    ({"ovs": {"rundir": "run"}}, "ovs.rundir", ROUND),
+    ({"ovs": {"rundir": None}}, "ovs.rundir", ROUND),
+    ({"graphs": "/a.json"}, "graphs", "must be a list"),
+    ({"graphs": ["/a.json", "b.json"]}, "graphs[1]", ROUND),
+    ({"graphs": ["/a.json", "/b", "/./a.json"]}, "graphs[2]", "graphs[0] too"),
+    ({"log": "file"}, "log", "stderr or syslog"),
+    ({"log": True}, "log", "stderr or syslog"),
+    ({"mqtt": "broker"}, "mqtt", "must be an object"),
+    ({"tls": True}, "tls", "must be an object"),
+    ({"auth": "off"}, "auth", '"none"'),
+    ({"auth": None}, "auth", '"none"'),
+    ({"inband": []}, "inband", "must be an object"),
+    ([], "configuration", "must be a JSON object"),
+    (None, "configuration", "must be a JSON object"),
+    ("[]", "configuration", "must be a JSON object"),
+    ("", "configuration", "must be JSON"),
+    ("{", "configuration", "must be JSON"),
+    ('{"node": "a",\n "log" "x"}', "configuration", "must be JSON"),
+    (b'{"node": "\xff"}', "configuration", "must be JSON"),
+    ("[" * 100000, "configuration", "must be JSON"),
+]
+
+
+@pytest.mark.parametrize("document, where, message", BAD, ids=[str(number) for number in range(len(BAD))])
+def test_a_bad_configuration_is_refused_by_place(document, where, message):
+    with pytest.raises(BadRequest) as caught:
+        config.parse(document, {})
+    assert caught.value.where == where and message in caught.value.message, str(caught.value)
+    assert caught.value.status == 400 and len(str(caught.value)) < 300 and "\n" not in str(caught.value)
+
+
+def test_a_bad_environment_and_a_bad_host_name_are_named():
+    with pytest.raises(BadRequest, match="OVS_RUNDIR: must be an absolute path"):
+        config.parse({}, {"OVS_RUNDIR": "run"})
+    with pytest.raises(BadRequest, match=r"node: must be .*\(none\)"):
+        config.parse({}, {}, "(none)")
+
+
+def test_a_file_is_loaded_with_the_host_name(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"interfaces": ["eth0"]}')
+    ours = config.load(str(path), {"OVS_RUNDIR": "/tmp/ovs"})
+    assert (ours.node, ours.ovs.rundir) == (os.uname().nodename, "/tmp/ovs")
+    assert ours.interfaces[0].name == "eth0"
+
+
+@pytest.mark.parametrize("text, message", [
+    (None, "cannot be read: No such file"), ("[1]", "JSON object"), (" " * (1 << 20) + "{}", "is too big"),
+    ('{"node": "a",\n "log" "x"}', "must be JSON")])
+def test_a_bad_file_is_named(tmp_path, text, message):
+    path = tmp_path / "config.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(BadRequest) as caught:
+        config.load(str(path))
+    assert caught.value.where == str(path) and message in caught.value.message
+
+
+def test_json_that_is_wrong_says_where():
+    if config.json.dumps.__module__ != "json":
+        pytest.skip("ujson does not say")
+    with pytest.raises(BadRequest, match=re.escape("line 2 column 8")):
+        config.parse('{"node": "a",\n "log" "x"}')
+
+
+def test_a_folder_is_no_configuration(tmp_path):
+    with pytest.raises(BadRequest, match="Is a directory"):
+        config.load(str(tmp_path))
+
+
+def test_config_imports_little():
+    script = ("import collections, os, re, sys\nfrom composer.core import json\nbefore = set(sys.modules)\n"
+              "from composer import config\nconfig.parse({'listen': 'unix:/x'})\n"
+              "print(*sorted(set(sys.modules) - before))")
+    agent = os.path.dirname(os.path.dirname(config.__file__))
+    done = subprocess.run([sys.executable, "-c", script], env=dict(os.environ, PYTHONPATH=agent),
+                          stdout=subprocess.PIPE, check=True, text=True)
+    assert done.stdout.split() == ["composer.config", "composer.core.errors"]
