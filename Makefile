@@ -1,0 +1,69 @@
+# COMPOSER for gateways.  `make demo` shows it, `make test` proves it; each sets up what is missing.
+#
+#: make demo          the main job, shown: a service graph, real functions, real packets
+#: make test          every test, within minutes
+#: make test-long     the tests that take longer
+#: make test-oldest   the agent's tests with the oldest dependencies
+#: make check         what needs no root: lint, and the tests of the pure parts
+#: make bench         the figures: a table, and build/bench.json
+#: make nsf           the bundles of the network functions, into build/nsf
+#: make setup         only set up what is missing
+#: make clean         remove what was made
+#:
+#: TESTS=tests/core names the tests to run, ARGS="-x -k nat" is handed to pytest.
+
+PYTEST = $(1)/bin/python -m pytest -c tests/pytest.ini $(ARGS)
+TESTS = tests
+ROOTED = demo test test-long test-oldest bench
+
+MAKEFLAGS += --no-print-directory
+export PYTHONPYCACHEPREFIX = $(CURDIR)/build/pycache
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup nsf check clean $(ROOTED)
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+setup:
+	@tests/setup
+
+nsf:
+	@$(MAKE) -s -C nsf
+
+check: setup
+	find . \( -name .git -o -name .venv -o -path ./build \) -prune -o -type f \
+	    -exec awk 'FNR == 1 && /^#!\/bin\/sh/ { print FILENAME } { nextfile }' {} + | xargs shellcheck
+	.venv/bin/python -m pyflakes agent tests
+	$(call PYTEST,.venv) -m "not root and not long" $(TESTS)
+
+clean:
+	rm -rf build .venv 2>/dev/null || sudo rm -rf build .venv
+
+# Network namespaces need root.
+ifneq ($(shell id -u),0)
+
+$(ROOTED):
+	@command -v sudo >/dev/null || { echo "composer: make $@ needs root, and there is no sudo here" >&2; exit 1; }
+	@echo "composer: make $@ needs root, calling sudo"
+	@sudo -E $(MAKE) $@
+
+else
+
+demo: setup nsf
+	@.venv/bin/python tests/demo.py
+
+test: setup nsf
+	@$(call PYTEST,.venv) -m "not long" $(TESTS)
+
+test-long: setup nsf
+	@$(call PYTEST,.venv) -m long $(TESTS)
+
+test-oldest: nsf
+	@tests/setup build/oldest tests/oldest.txt
+	@$(call PYTEST,build/oldest) -m "not long" tests/agent tests/system
+
+bench: setup nsf
+	@.venv/bin/python tests/bench.py
+
+endif
