@@ -173,7 +173,8 @@ def fields(match):
 def field(name, value, mask):
     whole = values.prefix(_BITS[name], _BITS[name]) if name in _BITS else mask
     text = _TEXT.get(name, hex if name in _HEX or mask != whole else str)
-    return "%s=%s%s" % (_NAMES.get(name, name), text(value), "" if mask == whole else "/" + text(mask))
+    return "%s=%s%s" % (_NAMES.get(name, name), text(value), "" if mask == whole else "/" + (
+        values.ipv6_mask_text if text is values.ipv6_text else text)(mask))
 
 
 def _quoted(name):

@@ -7,6 +7,8 @@ try:
 except ImportError:
     from json import dumps, loads as _loads
 
+__all__ = ("dumps", "loads", "strict")
+
 DEEPEST = 64  # levels of what comes from outside: more than anybody needs, and no stack is at its end
 
 

@@ -242,7 +242,7 @@ def _rule(one, where, dialect, ports):
     port_in = _reference(match["port_in"], where + ".match.port_in", dialect, ports)
     found, timeout = matches.parse(match, where + ".match")
     if port_in.startswith("sap:") and ports[port_in].vlan is not None and "vlan_vid" in found[0]:
-        raise BadGraph("%s.match.%s" % (where, "vlan_id" if "vlan_id" in match else "vlan_pcp"),
+        raise BadGraph("%s.match.%s" % (where, [key for key in ("vlan_id", "vlan_pcp", "vlan_priority") if key in match][0]),
                        "a vlan SAP gives its traffic untagged: leave it out")
     done, found = actions.parse(one.get("actions"), where + ".actions",
                                 lambda value, place: _reference(value, place, dialect, ports), found)

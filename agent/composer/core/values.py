@@ -86,6 +86,17 @@ def ipv6_text(value):
     return ":".join(["%x" % (value >> shift & 0xffff) for shift in range(112, -16, -16)])
 
 
+def ipv6_mask_text(mask):
+    """Return a mask as ovs-ofctl takes it: digits at its front would be the length of a prefix."""
+    length = bin(mask).count("1")
+    if mask == prefix(length, 128):
+        return str(length)
+    text = ipv6_text(mask)
+    while text.startswith("0:"):
+        text = text[2:]
+    return text if text.count(":") == 7 else "::" + text
+
+
 def address(value):
     """Return (4 or 6, address, mask) of an IP address with or without /n."""
     if not isinstance(value, str):

@@ -3,9 +3,9 @@
 Switches and ports go through ovs-vsctl, rules through ovs-ofctl.  Ports are called by name in both, so
 no step has to read a port number back.
 """
-from ..core import json
+from ..core import json, steps
 from ..core.errors import StepFailed
-from ..core.steps import ip, line, run
+from ..core.steps import ip, run
 
 NAME = "ovs"
 NEEDS = ("ovs-vsctl", "ovs-ofctl", "ip")
@@ -55,7 +55,7 @@ def transact(parts):
     step = _vsctl(parts)
     said = _said((yield step))
     if said:  # it exits with 0 where a device is missing
-        raise StepFailed(line(step), "\n".join(said))
+        raise StepFailed(steps.line(step), "\n".join(said))
 
 
 def dismantle(parts):
