@@ -8,7 +8,7 @@ import os
 import re
 from collections import namedtuple
 
-from .core import json
+from .core import json, values
 from .core.errors import BadRequest, show, unknown
 
 ID = re.compile("[A-Za-z0-9_.-]{1,64}")
@@ -19,7 +19,6 @@ VLANS = re.compile("([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
 LARGEST = 1 << 20  # bytes of a configuration
 SOCKET_PATH = 107  # bytes of a unix socket's path, the kernel's limit
-INTERFACE = 15     # bytes of an interface's name, the kernel's limit
 
 
 def load(path, environ=os.environ):
@@ -190,11 +189,10 @@ def _interface(value, where):
 
 
 def _interface_name(value, where):
-    sound = isinstance(value, str) and value.isprintable() and value not in ("", ".", "..")
-    if not sound or set(value) & set("/: ") or len(value.encode()) > INTERFACE:
-        raise BadRequest(where, "must be the name of an interface, 1 to %d bytes without / : and blanks, not %s"
-                         % (INTERFACE, show(value)))
-    return value
+    try:
+        return values.interface_name(value)
+    except ValueError as error:
+        raise BadRequest(where, "must be %s, not %s" % (error, show(value)))
 
 
 def _owners(value, where):

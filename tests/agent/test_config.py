@@ -14,7 +14,7 @@ FULL = {
     "node": "gw-1.home_a",
     "listen": ["127.0.0.1:8080", "[::1]:8080", "0.0.0.0:80", "unix:/run/composer.sock"],
     "interfaces": ["eth0", {"name": "eth1", "neighbour": "isp", "vlans": [10, "20-29", "30", 12, "11-13", "25-40"],
-                            "owners": ["admin", "home"]}, {"name": "br-lan.100@x\u00e9"}],
+                            "owners": ["admin", "home"]}, {"name": "br-lan.100@x"}],
     "state": "/overlay/composer/",
     "runtime": "/run//composer",
     "repository": "http://repo.example:8081/functions/",
@@ -43,7 +43,7 @@ def test_everything_said_is_taken():
     assert ours.interfaces == [
         config.Interface("eth0", "", [(1, 4094)], None),
         config.Interface("eth1", "isp", [(10, 13), (20, 40)], ["admin", "home"]),
-        config.Interface("br-lan.100@x\u00e9", "", [(1, 4094)], None)]
+        config.Interface("br-lan.100@x", "", [(1, 4094)], None)]
     assert (ours.state, ours.runtime) == ("/overlay/composer", "/run/composer")
     assert (ours.repository, ours.vswitch, ours.log) == ("http://repo.example:8081/functions", "erfs", "syslog")
     assert (ours.ovs.rundir, ours.ovs.datapath) == ("/var/run/ovs2", "netdev")
@@ -86,7 +86,7 @@ def test_vlans_become_ranges(vlans, ranges):
 
 
 LISTEN = "must be like 127.0.0.1:8080"
-NAME = "1 to 15 bytes"
+NAME = "1 to 15 letters"
 ROUND = "must be an absolute path"
 
 # (configuration, place, part of the message)
@@ -264,4 +264,4 @@ def test_config_imports_little():
     agent = os.path.dirname(os.path.dirname(config.__file__))
     done = subprocess.run([sys.executable, "-c", script], env=dict(os.environ, PYTHONPATH=agent),
                           stdout=subprocess.PIPE, check=True, text=True)
-    assert done.stdout.split() == ["composer.config", "composer.core.errors"]
+    assert done.stdout.split() == ["composer.config", "composer.core.errors", "composer.core.values"]

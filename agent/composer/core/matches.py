@@ -185,6 +185,8 @@ def _ip(match, where, fields, types, protocols):
         if key + "_mask" in match:
             try:
                 mask &= (values.ipv6 if family == 6 else values.ipv4)(match[key + "_mask"])
+                if family == 6 and values.ipv6_mask_text(mask)[0] in "123456789" and ":" in values.ipv6_mask_text(mask):
+                    raise ValueError("a mask that the switch can be told: of a prefix, or with a letter or 0 in front")
             except ValueError as error:
                 raise _wrong(match, key + "_mask", where, error)
         types.meet((IPV6,) if family == 6 else (IPV4,), where, key)

@@ -29,6 +29,12 @@ def port(number, sf, port_number):
     return "l%ds%dp%d" % (number, sf, port_number)
 
 
+def belongs(name, number):
+    """Say whether an interface's name is one that the graph of this number could need."""
+    return name == lsi(number) or name.startswith("l%dv" % number) or name.startswith("l%dw" % number) \
+        or name.startswith("l%ds" % number)
+
+
 def inside(port_number):
     """Return the name of a function's port in its namespace."""
     return "eth%d" % port_number

@@ -69,8 +69,9 @@ def update(old, new, drivers):
     """
     undo = []
     try:
-        yield from _make(old, new, drivers, undo)
-        yield from _steer(old, new, drivers, undo)
+        if new["number"]:
+            yield from _make(old, new, drivers, undo)
+            yield from _steer(old, new, drivers, undo)
     except (StepFailed, Refused) as failure:
         failure.left = []
         while undo:

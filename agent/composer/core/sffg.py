@@ -130,7 +130,7 @@ def _port(one, where, dialect, later):
     if dialect.strict:
         _known(one, PORT_KEYS, where)
     mac = None
-    if one.get("mac"):
+    if one.get("mac") not in (None, ""):
         mac = _value(values.mac, one, "mac", where)
         if mac >> 40 & 1 or not mac:
             raise BadGraph(where + ".mac", "%s: should be the address of one device, not of a group" % one["mac"])
@@ -190,17 +190,9 @@ def _sap(one, where, dialect, later):
         raise BadGraph(place, 'should be an object with "%s", not %s' % ('" and "'.join(SAP_KEYS[kind]), show(inner)))
     if dialect.strict:
         _known(inner, SAP_KEYS[kind], place)
-    interface = _value(interface_name, inner, "if-name", place)
+    interface = _value(values.interface_name, inner, "if-name", place)
     vlan = _value(lambda value: values.number(value, 1, 4094), inner, "vlan-id", place) if kind == "vlan" else None
     return SAP(name, interface, vlan, where)
-
-
-def interface_name(value):
-    """Return a Linux interface name."""
-    if not isinstance(value, str) or not 0 < len(value) <= 15 or value in (".", "..") \
-            or not all(["!" <= letter <= "~" and letter not in '/"\\' for letter in value]):
-        raise ValueError("an interface name of 1 to 15 letters, without / and spaces")
-    return value
 
 
 def _rules(graph, dialect, sfs, saps, later):

@@ -3,7 +3,7 @@
 The switch is asked (ofproto/trace), not our own tables: what it says is what it would do.
 """
 from . import flows, matches, names, plan
-from .errors import BadRequest, unknown
+from .errors import BadRequest, listed, unknown
 
 
 def trace(placed, query, vswitch):
@@ -13,10 +13,11 @@ def trace(placed, query, vswitch):
     matches: the first address of a network, a TTL of 64.
     A hop is {"lsi", "table", "rule" (id or what the rule does for the node), "match", "actions", "packets", "bytes"}.
     """
-    port_in = query.get("port_in")
-    sides = _sides(placed)
+    port_in, sides = query.get("port_in"), _sides(placed)
+    if port_in is None:
+        raise BadRequest("port_in", "is missing: known are %s" % listed(sides))
     if port_in not in sides:
-        raise BadRequest("port_in", unknown(str(port_in), list(sides), "port"))
+        raise BadRequest("port_in", unknown(port_in, list(sides), "port"))
     lsi, start = sides[port_in]
     found, _ = matches.parse(dict([(key, value) for key, value in query.items() if key != "port_in"]), "query")
     if start[1] >= 0 and "vlan_vid" in found[0]:

@@ -120,6 +120,14 @@ def identifier(value, extra=""):
     return value
 
 
+def interface_name(value):
+    """Return a Linux interface name that ovs-ofctl can be told, in quotes."""
+    if not isinstance(value, str) or not 0 < len(value) <= 15 or value in (".", "..") \
+            or not all(["!" <= letter <= "~" and letter not in '/:"\\#(,' for letter in value]):
+        raise ValueError('an interface name of 1 to 15 letters, without spaces and any of / : " \\ # ( ,')
+    return value
+
+
 def text(value, longest=4096):
     """Return a printable string of one or more lines."""
     if not isinstance(value, str) or len(value) > longest or "\0" in value \
