@@ -17,6 +17,7 @@ from .matches import IP, IPV4, IPV6, PRESENT, WITH_PORTS
 ORDER = ("pop_vlan", "push_vlan", "set_vlan_id", "set_vlan_priority", "set_ethernet_src_address",
          "set_ethernet_dst_address", "set_ip_src_address", "set_ip_dst_address", "set_ip_tos", "set_l4_src_port",
          "set_l4_dst_port", "dec_ttl", "output_to_port", "drop", "output_to_queue", "output_to_controller")
+MOST = 64  # actions of a rule
 KINDS = {"set_ethernet_src_address": "set_eth_src", "set_ethernet_dst_address": "set_eth_dst",
          "set_l4_src_port": "set_l4_src", "set_l4_dst_port": "set_l4_dst"}
 NUMBERS = {"push_vlan": (0, 4094), "set_vlan_id": (0, 4094), "set_vlan_priority": (0, 7), "set_ip_tos": (0, 255),
@@ -34,7 +35,10 @@ def parse(given, where, port, matches):
     actions, known = [], _Known(matches)
     for key, value, place in pairs:
         if key == "output_to_port":
-            for one in (value if isinstance(value, list) and value else [value]):
+            outputs = value if isinstance(value, list) and value else [value]
+            if len(actions) + len(outputs) > MOST:
+                raise BadGraph(place, "%d actions are the most that a rule may have" % MOST)
+            for one in outputs:
                 actions.append(("output", port(one, place)))
         elif key == "drop":
             _yes(value, place)
@@ -71,6 +75,8 @@ def _pairs(given, where):
             pairs.append((key, one[key], "%s[%d].%s" % (where, index, key)))
     else:
         raise BadGraph(where, "should be an object or a list of actions, not %s" % show(given))
+    if len(pairs) > MOST:
+        raise BadGraph(where, "has %d, %d actions are the most that a rule may have" % (len(pairs), MOST))
     if not pairs:
         raise BadGraph(where, "has no action: give output_to_port, or drop")
     return pairs

@@ -30,6 +30,8 @@ RULE_KEYS = ("id", "priority", "match", "actions")
 SAP_KEYS = {"interface": ("if-name",), "vlan": ("vlan-id", "if-name")}
 LATER = {"gre": "gre", "gre-tunnel": "gre", "host-stack": "host-stack", "hoststack": "host-stack",
          "internal": "internal"}
+MOST = {"SFs": 1024, "VNFs": 1024, "saps": 4096, "end-points": 4096, "flowrules": 8192, "flow-rules": 8192}
+MOST_OTHERS = 64  # ports of a function, variables of a VNF
 RESERVED = ("PATH", "HOME", "IFS", "ENV")  # variables that no graph may set
 
 
@@ -302,6 +304,9 @@ def _objects(parent, key, where):
         return []
     if not isinstance(found, list):
         raise BadGraph(where, "should be a list, not %s" % show(found))
+    most = MOST.get(key, MOST_OTHERS)
+    if len(found) > most:
+        raise BadGraph(where, "has %d, %d are the most" % (len(found), most))
     for index, one in enumerate(found):
         if not isinstance(one, dict):
             raise BadGraph("%s[%d]" % (where, index), "should be an object, not %s" % show(one))

@@ -1,0 +1,46 @@
+"""Service graphs for tests: short words for the bodies that a client sends (SPEC 1).
+
+A port is named by one word: "lan" is a SAP, "fw:in" a port of a function.
+
+    graph("g", [sap("lan", "lan0"), vlan_sap("v25", "wan0", 25)], [sf("fw", "firewall", "in", "out")],
+          rule("1", "lan", "fw:in", protocol="tcp", dest_port=80), rule("2", "fw:out", {"dec_ttl": True}, "v25"))
+"""
+
+
+def graph(name, saps, sfs, *rules):
+    return {"sffg": {"id": name, "SFs": sfs, "saps": saps, "flowrules": list(rules)}}
+
+
+def sap(name, interface):
+    return {"id": name, "type": "interface", "interface": {"if-name": interface}}
+
+
+def vlan_sap(name, interface, vlan):
+    return {"id": name, "type": "vlan", "vlan": {"vlan-id": vlan, "if-name": interface}}
+
+
+def sf(name, function, *ports, **variables):
+    """A function; its ports are ids, or whole ports."""
+    return {"id": name, "name": function, "variables": variables,
+            "ports": [{"id": port} if isinstance(port, str) else port for port in ports]}
+
+
+def rule(name, port_in, *actions, priority=1, **match):
+    """A rule; its actions are ports to send to, or actions as they are, in order."""
+    return {"id": name, "priority": priority, "match": dict(match, port_in=port(port_in)),
+            "actions": [{"output_to_port": port(one)} if isinstance(one, str) else one for one in actions]}
+
+
+def both(name, one, other, priority=1, **match):
+    """The two rules that join two ports."""
+    return [rule(name + "a", one, other, priority=priority, **match),
+            rule(name + "b", other, one, priority=priority, **match)]
+
+
+def wire(name, one, other):
+    """A graph of two SAPs, joined."""
+    return graph(name, [one, other], [], *both("r", one["id"], other["id"]))
+
+
+def port(word):
+    return ("sf:" if ":" in word else "service-access-point:") + word
