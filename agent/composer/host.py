@@ -17,6 +17,10 @@ def has_interface(name):
     return os.path.exists("/sys/class/net/" + name)
 
 
+def interfaces():
+    return os.listdir("/sys/class/net")
+
+
 def namespaces(mark):
     """Return the names of the namespaces that bear the mark."""
     try:

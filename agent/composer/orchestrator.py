@@ -32,8 +32,7 @@ class Orchestrator:
 
     def put(self, graph_id, graph, owner=None, create=False):
         """Return the Job that makes `graph_id` into `graph`.  With `create`, Conflict if there is one already."""
-        if create and graph_id in self.graphs:
-            raise Conflict("id", "graph %s exists: PUT changes it" % graph_id)
+        self._vacant(graph_id, create)
         return self._queue(graph_id, lambda job, entry: self._put(job, entry, graph, owner), owner)
 
     def delete(self, graph_id):
@@ -45,8 +44,9 @@ class Orchestrator:
         self.get(graph_id)
         return self._queue(graph_id, lambda job, entry: self._act(job, entry, sf_id, verb), changes=False)
 
-    def dry_run(self, graph_id, graph):
+    def dry_run(self, graph_id, graph, create=False):
         """Return the lines of the plan that `put` would carry out now.  Nothing is done."""
+        self._vacant(graph_id, create)
         entry = self.graphs.get(graph_id)
         old = entry.placed if entry and entry.placed else plan.empty(graph_id)
         new = self._place(old, graph, graph_id)
@@ -97,6 +97,10 @@ class Orchestrator:
         if graph_id not in self.graphs:
             raise NotFound("", "there is no graph %s, there are %s" % (graph_id, ", ".join(self.deployed()[:8]) or "none"))
         return self.graphs[graph_id]
+
+    def _vacant(self, graph_id, create):
+        if create and graph_id in self.graphs:
+            raise Conflict("id", "graph %s exists: PUT changes it" % graph_id)
 
     def _queue(self, graph_id, begin, owner=None, changes=True):
         if self.writes >= WAITING:
@@ -248,7 +252,7 @@ class Orchestrator:
             self._leave(entry, old, new, result[0])
             self.end(job, entry, "deleted")
 
-        self.run(job, entry, plan.take_down(old, new, self.drivers), ended, self._progress(entry, old, new))
+        self.run(job, entry, plan.update(old, new, self.drivers), ended, self._progress(entry, old, new))
 
     def _act(self, job, entry, sf_id, verb):
         if entry.placed is None or sf_id not in entry.placed["sfs"]:
@@ -299,11 +303,11 @@ class Orchestrator:
         return plan.place(old, graph, images, self._number(), self.config.runtime)
 
     def _number(self):
-        """Return the smallest number that no graph has and whose LSI's name nobody else has."""
-        taken = set([names.NODE])
+        """Return the smallest number that no graph has, and of which nobody else has taken a name."""
+        taken, there = set([names.NODE]), host.interfaces()
         for entry in self.graphs.values():
             taken.update([placed["number"] for placed in entry.both() + [one[0] for one in entry.left]])
-        return next(number for number in names.free(taken, 1) if not host.has_interface(names.lsi(number)))
+        return next(number for number in names.free(taken, 1) if not any(names.belongs(name, number) for name in there))
 
     def keep(self, entry, placed):
         """Store what was accepted; it is what the graph is from now on."""

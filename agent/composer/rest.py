@@ -163,6 +163,8 @@ class Rest:
     def _change(self, graph_id, make, answer):
         """Answer with the outcome of the job that `make` queues."""
         self._may(auth.WRITE, graph_id)
+        if _dry_run():
+            raise BadRequest("query", "dry-run is for POST /graphs and PUT /graphs/<id>: nothing is done")
         return _when_done(make, answer)
 
     def _put(self, graph_id, answer, create=False):
@@ -175,8 +177,8 @@ class Rest:
     def _plan(self, graph_id):
         self._may(auth.READ, graph_id)
         graph = _graph(graph_id)
-        name = graph.id or "new"
-        return {"plan": self.node.dry_run(name, graph._replace(id=name))}
+        name = graph.id or os.urandom(8).hex()
+        return {"plan": self.node.dry_run(name, graph._replace(id=name), create=graph_id is None and graph.id is not None)}
 
     def _why_not(self, template):
         """Return why this node cannot run a template now, whatever graph asks for it, or ""."""
@@ -278,12 +280,13 @@ def _error(status, answer, headers=()):
 
 def _unhandled(error):
     """Answer for what reached no handler: a path or a method that does not exist."""
-    message = {404: "there is no path %s; /openapi.json has them all" % request.environ.get("PATH_INFO"),
-               405: "%s is not for this path" % request.environ.get("REQUEST_METHOD")}.get(
-                   error.status_code, "the agent failed; its log says more")
+    status = 404 if error.status_code == 400 else error.status_code  # bottle 0.12 says 400 of a path that is not UTF-8
     allow = error.get_header("Allow")
-    return _error(error.status_code, {"error": "NotFound" if error.status_code == 404 else "BadRequest", "where": "",
-                                      "message": message}, [("Allow", allow)] if allow else [])
+    message = {404: "there is no path %s; /openapi.json has them all" % request.environ.get("PATH_INFO"),
+               405: "%s is not for this path, which takes %s" % (request.environ.get("REQUEST_METHOD"), allow)}.get(
+                   status, "the agent failed; its log says more")
+    return _error(status, {"error": {404: "NotFound", 405: "BadRequest"}.get(status, "Internal"), "where": "",
+                           "message": message}, [("Allow", allow)] if allow else [])
 
 
 def _metrics(node, uptime):

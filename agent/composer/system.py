@@ -41,6 +41,7 @@ class System:
         self.checksums = "on"
         self.enter = ENTER % (NESTED if os.path.realpath("/run").startswith("/tmp") else APART)
         self.slices = []  # generators of work in this process, one after the other
+        self.starts = []  # of children, which begin one in a turn
         self.performed = 0
 
     def perform(self, wanted, done):
@@ -103,12 +104,24 @@ class System:
         def ended():
             left[0] -= 1
             if left[0]:
-                next_one()
+                self._soon(next_one)
             else:
                 done(results)
 
         for _ in range(min(AT_ONCE, len(todo))):
-            self.loop.soon(next_one)
+            self._soon(next_one)
+
+    def _soon(self, start):
+        """Start one child in a turn of the loop: each takes some milliseconds."""
+        self.starts.append(start)
+        if len(self.starts) == 1:
+            self.loop.soon(self._start_one)
+
+    def _start_one(self):
+        start = self.starts.pop(0)
+        if self.starts:
+            self.loop.soon(self._start_one)
+        start()
 
     def _ip(self, wishes, places, results):
         """Return a function that makes all wishes true with one child."""
