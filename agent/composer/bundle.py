@@ -50,37 +50,59 @@ def unpack(image, folder, digest=""):
 
 def remove(folder):
     """Remove `folder` and all in it, in one go; absence is fine, a link is removed and not followed."""
-    for _ in _remove(folder, None):
+    for _ in removing(folder):
         pass
 
 
-def _remove(name, parent):
-    """Remove `name` in the folder that is open as `parent`; a generator that yields after each file and folder."""
+def removing(folder):
+    """Remove `folder` in slices; a generator.  A folder in it is moved to its top first: whatever the depth, two are open."""
     try:
-        here = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     except NotADirectoryError:
-        os.unlink(name, dir_fd=parent)
-        yield
+        os.unlink(folder)
         return
     try:
+        number = int.from_bytes(os.urandom(6), "big")  # of a new name, which what is in it cannot have taken
+        while inside := os.listdir(top):
+            for name in inside:
+                number = yield from _remove(name, top, number)
+    finally:
+        os.close(top)
+    os.rmdir(folder)
+
+
+def _remove(name, top, number):
+    """Remove a file, or a folder whose own folders go up to `top` under new names; return the next free number."""
+    try:
+        here = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+    except NotADirectoryError:
+        os.unlink(name, dir_fd=top)
+        yield
+        return number
+    try:
         for inside in os.listdir(here):
-            yield from _remove(inside, here)
+            try:
+                os.unlink(inside, dir_fd=here)
+            except (IsADirectoryError, PermissionError):
+                number += 1
+                os.rename(inside, ".gone-%d" % number, src_dir_fd=here, dst_dir_fd=top)
+            yield
     finally:
         os.close(here)
-    os.rmdir(name, dir_fd=parent)
-    yield
+    os.rmdir(name, dir_fd=top)
+    return number
 
 
 def _stage(image, folder, digest):
     staging = os.fsencode(folder + ".part")  # bytes: a name of the tar is used as it is
     try:
-        yield from _remove(staging, None)
+        yield from removing(staging)
         yield from _fill(image, staging, digest)
         os.rename(staging, folder)
     except (BadImage, OSError):
-        yield from _remove(staging, None)
+        yield from removing(staging)
         raise
     finally:
         remove(staging)  # closed half-way, nothing can go in slices any more

@@ -13,7 +13,6 @@ from .core.errors import BadRequest, show, unknown
 
 ID = re.compile("[A-Za-z0-9_.-]{1,64}")
 DRIVER = re.compile("[a-z][a-z0-9_]{0,31}")
-URL = re.compile(r"https?://[A-Za-z0-9\[][!-~]*")
 LISTEN = re.compile(r"(?:(localhost|[0-9.]+)|\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]):([0-9]{1,5})")
 VLANS = re.compile("([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
@@ -103,10 +102,8 @@ def _rundir(value, where):
 
 
 def _repository(value, where):
-    if isinstance(value, str) and URL.fullmatch(value):
-        return value.rstrip("/")
-    if not isinstance(value, str) or not value.startswith("/"):
-        raise BadRequest(where, "must be an absolute path or an http URL, not %s" % show(value))
+    if isinstance(value, str) and value.startswith(("http:", "https:")):
+        raise BadRequest(where, "over http is not offered by this agent yet: give the path of a folder")
     return _path(value, where)
 
 
@@ -130,10 +127,11 @@ def _object(value, where):
     return dict(value)
 
 
-def _auth(value, where):
-    if value != "none" and not isinstance(value, dict):
-        raise BadRequest(where, 'must be an object or "none", not %s' % show(value))
-    return value
+def _later(value, where):
+    """What this agent does not do yet is refused, not taken in silence: "auth" that protects nothing is a trap."""
+    if value not in ({}, "none" if where == "auth" else {}):
+        raise BadRequest(where, "is not offered by this agent yet: leave it out")
+    return dict(value) if isinstance(value, dict) else value
 
 
 def _ovs(value, where):
@@ -196,8 +194,9 @@ def _interface_name(value, where):
 
 
 def _owners(value, where):
-    """Return who may use an interface, None for everybody."""
-    return None if value is None else _each(value, where, _id)
+    if value is not None:
+        raise BadRequest(where, "need users, which this agent does not have yet: leave it out")
+    return value
 
 
 def _vlans(value, where):
@@ -242,10 +241,10 @@ KEYS = (
     ("ovs", _ovs, {}),
     ("graphs", _paths, []),
     ("log", _one_of("stderr", "syslog"), "stderr"),
-    ("mqtt", _object, {}),
-    ("tls", _object, {}),
-    ("auth", _auth, {}),
-    ("inband", _object, {}),
+    ("mqtt", _later, {}),
+    ("tls", _later, {}),
+    ("auth", _later, {}),
+    ("inband", _later, {}),
 )
 Ovs = namedtuple("Ovs", [key for key, _, _ in OVS_KEYS])
 Interface = namedtuple("Interface", [key for key, _, _ in INTERFACE_KEYS])

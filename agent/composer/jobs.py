@@ -39,17 +39,17 @@ class Entry:
 
     def __init__(self, graph_id, owner):
         self.id, self.owner = graph_id, owner
-        self.placed = self.coming = None
+        self.placed = self.coming = self.lost = None
         self.state, self.percentage, self.error = "deploying", 0, None
-        self.queue, self.running, self.left, self.pause = [], False, [], AGAIN[0]
+        self.queue, self.running, self.left, self.pause, self.again = [], False, [], AGAIN[0], None
 
     def both(self):
         """Return what the graph is and what it is about to be, as far as there is any."""
-        return [placed for placed in (self.placed, self.coming) if placed]
+        return [placed for placed in (self.placed, self.coming, self.lost) if placed]
 
     def status(self):
         """Return the status as SPEC 2 has it."""
-        placed = self.coming or self.placed
+        placed = self.coming or self.placed or self.lost
         functions = [placed["sfs"][name] for name in sorted(placed["sfs"])] if placed else []
         there = self.placed["sfs"] if self.placed else {}
         found = {"id": self.id, "state": self.state, "percentage_completed": self.percentage, "error": self.error,

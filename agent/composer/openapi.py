@@ -22,13 +22,13 @@ ROUTES = (
     ("put", "/graphs/{graph_id}", "putGraph", "Deploy a graph, or update it to what the body says; what has not "
      "changed is not touched", "dry-run prefer graph", "201 Outcome, 200 Outcome|Plan, 202 Accepted" + REFUSED),
     ("delete", "/graphs/{graph_id}", "deleteGraph", "Take a graph down", "prefer",
-     "204, 200 Outcome, 202 Accepted, 403, 404, 500, 503"),
+     "204, 200 Outcome, 202 Accepted, 400, 403, 404, 500, 503"),
     ("get", "/graphs/{graph_id}/status", "getStatus", "How a graph and its functions are; of one that failed and is "
      "gone too", "", "200 Status, 403, 404"),
     ("get", "/graphs/{graph_id}/trace", "trace", "The way of a packet through the LSIs, with the rules' counters",
      "packet", "200 Way, 400, 403, 404, 500"),
     ("post", "/graphs/{graph_id}/functions/{sf_id}/{verb}", "actOnFunction", "Start, stop, pause, resume or restart a "
-     "function", "prefer", "200 Outcome, 202 Accepted, 403, 404, 500, 503"),
+     "function", "prefer", "200 Outcome, 202 Accepted, 400, 403, 404, 500, 503"),
     ("get", "/node", "getNode", "What the node is and has", "", "200 Node, 403"),
     ("get", "/functions", "listFunctions", "What functions there are, and why one cannot run here", "",
      "200 Functions, 403"),
@@ -43,7 +43,7 @@ ROUTES = (
     ("put", "/NF-FG/{graph_id}", "putNffg", "Deploy or update a graph, for FROG; answered when it is done",
      "prefer graph", "202 Nffg|Accepted" + REFUSED),
     ("delete", "/NF-FG/{graph_id}", "deleteNffg", "Take a graph down, for FROG", "prefer",
-     "204, 200 Outcome, 202 Accepted, 403, 404, 500, 503"),
+     "204, 200 Outcome, 202 Accepted, 400, 403, 404, 500, 503"),
     ("get", "/NF-FG/status/{graph_id}", "getNffgStatus", "How far a graph is, for FROG", "", "200 NffgStatus, 403, 404"),
 )
 MEANINGS = {

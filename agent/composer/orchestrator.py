@@ -12,6 +12,7 @@ from .jobs import AGAIN, Entry, Job, failure
 from .journal import Journal
 
 WAITING = 8  # writes that are not done yet; more are refused
+STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running"}  # that a verb leads to
 PAST = 64  # graphs that failed and are gone whose last status can still be read
 
 
@@ -26,14 +27,15 @@ class Orchestrator:
         self.writes = 0
         self.jobs = {"done": 0, "failed": 0}
         self.ready, self.problem = False, "the switch has not been looked at yet"
+        self.stale = False  # the switch was started anew, and the rules wait for the jobs under way
         self.version = self.life = ""  # of the switch: its version, and which life its rules were set in
 
     # What is asked of the node.
 
-    def put(self, graph_id, graph, owner=None, create=False):
+    def put(self, graph_id, graph, owner=None, create=False, most=WAITING):
         """Return the Job that makes `graph_id` into `graph`.  With `create`, Conflict if there is one already."""
         self._vacant(graph_id, create)
-        return self._queue(graph_id, lambda job, entry: self._put(job, entry, graph, owner), owner)
+        return self._queue(graph_id, lambda job, entry: self._put(job, entry, graph, owner), owner, most=most)
 
     def delete(self, graph_id):
         self._entry(graph_id)
@@ -63,7 +65,7 @@ class Orchestrator:
     def get(self, graph_id):
         """Return the Graph as it is wanted."""
         entry = self._entry(graph_id)
-        placed = entry.coming or entry.placed
+        placed = entry.coming or entry.placed or entry.lost
         if placed is None:
             raise NotFound("", "graph %s is not deployed" % graph_id)
         return placed["graph"]
@@ -86,7 +88,7 @@ class Orchestrator:
 
     def deployed(self):
         """Return the ids of the graphs, sorted."""
-        return sorted([name for name, entry in self.graphs.items() if entry.placed or entry.coming])
+        return sorted([name for name, entry in self.graphs.items() if entry.both()])
 
     def templates(self):
         return self.repository.templates()
@@ -102,8 +104,8 @@ class Orchestrator:
         if create and graph_id in self.graphs:
             raise Conflict("id", "graph %s exists: PUT changes it" % graph_id)
 
-    def _queue(self, graph_id, begin, owner=None, changes=True):
-        if self.writes >= WAITING:
+    def _queue(self, graph_id, begin, owner=None, changes=True, most=WAITING):
+        if self.writes >= most:
             raise TooBusy("", "%d writes are waiting: try again in a moment" % self.writes)
         if graph_id not in self.graphs:
             self.graphs[graph_id] = Entry(graph_id, owner)
@@ -119,7 +121,7 @@ class Orchestrator:
 
     def begin(self, entry):
         """Begin the first job of a graph's queue, after what an earlier one left, if the node is ready for it."""
-        if entry.running or not entry.queue or not self._is_ready():
+        if not self._is_ready() or entry.running or not entry.queue:
             return
         entry.running, job = True, entry.queue[0]
 
@@ -151,23 +153,30 @@ class Orchestrator:
         log.write("job", "failed" if error else outcome, graph=entry.id, **({"why": error} if error else {}))
         entry.queue.pop(0)
         entry.coming, entry.running = None, False
-        if job.changes or not error:
+        if job.changes:
             entry.error = failure(error) if error else None
         entry.percentage = 100 if entry.placed else entry.percentage
         entry.state = "deployed" if entry.placed else "deleting" if entry.left else "failed" if error else "deleted"
         if entry.placed:
             entry.placed.pop("flows", None)  # they can be had again, and memory is scarce
         self.past.pop(entry.id, None)
-        if not entry.placed and not entry.left:
+        if not entry.placed and not entry.left and not entry.lost:
             if error:
                 self._keep_past(entry)
             if not entry.queue:
                 del self.graphs[entry.id]
-        self.prune()
-        if not entry.left:
-            self.journal.close(entry.id)
-        if entry.left and not entry.queue:
-            self.loop.at(entry.pause, lambda: self._again(entry))
+        try:
+            self.prune()
+            if not entry.left:
+                self.journal.close(entry.id)
+        except OSError as failed:  # who waits is told all the same
+            log.failure("orchestrator", failed)
+        if not entry.left and not entry.lost:
+            entry.pause = AGAIN[0]
+        elif not entry.queue:
+            if entry.again:
+                entry.again.cancel()
+            entry.again = self.loop.at(entry.pause, lambda: self._again(entry))
         self.loop.soon(self.begin, entry)
         job.finish(outcome, error)
 
@@ -176,6 +185,9 @@ class Orchestrator:
         life = host.daemon(self.config.ovs.rundir, "ovs-vswitchd")
         if self.ready and life and life != self.life:
             self.ready, self.problem = False, "the switch was started again, its rules are set again"
+            self.stale = True
+        if self.stale and not any([entry.running for entry in self.graphs.values()]):
+            self.stale = False
             restore.start(self)
         return self.ready
 
@@ -186,8 +198,13 @@ class Orchestrator:
 
     def _again(self, entry):
         """Try again to take down what is left, unless a job has done so or is about to."""
-        if entry.left and not entry.queue and self.graphs.get(entry.id) is entry:
-            entry.pause = min(2 * entry.pause, AGAIN[1])
+        if entry.queue or self.graphs.get(entry.id) is not entry:
+            return
+        entry.pause = min(2 * entry.pause, AGAIN[1])
+        if entry.lost:
+            restore.rebuild(self, entry, entry.lost)
+            self.begin(entry)
+        elif entry.left:
             self.enqueue(entry, Job(entry.id, lambda job, entry: self.end(job, entry, "done")))
 
     def _clear(self, entry):
@@ -197,8 +214,6 @@ class Orchestrator:
             entry.left.remove(one)
             if left:
                 entry.left.append((one[0], one[1], left))
-        if not entry.left:
-            entry.pause = AGAIN[0]
 
     # The kinds of jobs.
 
@@ -221,26 +236,27 @@ class Orchestrator:
                 except OSError as full:  # what is not stored would be gone after a power cut: back to the old one
                     refusal = Unavailable("", "graph %s cannot be stored: %s" % (entry.id, full.strerror))
                     self.run(job, entry, plan.update(new, old, self.drivers),
-                             lambda result, error: self._settle(job, entry, refusal, new, old, error))
+                             lambda result, error: self._settle(
+                                 job, entry, refusal, new, old, getattr(error, "left", ()) if error else result[0]))
                     return
                 job.failures = result[0] + result[1]
-                self._leave(entry, old, new, result[0])
+                self.leave(entry, old, new, result[0])
                 self.end(job, entry, outcome)
                 return
-            self._settle(job, entry, error, new, old, error)
+            self._settle(job, entry, error, new, old, getattr(error, "left", ()))
 
         self.run(job, entry, plan.update(old, new, self.drivers), ended, self._progress(entry, old, new))
 
-    def _settle(self, job, entry, refusal, old, new, error):
+    def _settle(self, job, entry, refusal, old, new, left):
         """End a job that failed and was undone; what could not be undone is left for later."""
-        self._leave(entry, old, new, getattr(error, "left", ()))
+        self.leave(entry, old, new, left)
         self.end(job, entry, error=refusal)
 
     def _delete(self, job, entry):
         self._check_switch()
-        if entry.placed is None:
+        old, new = entry.placed or entry.lost, plan.empty(entry.id)
+        if old is None:
             raise NotFound("", "there is no graph %s" % entry.id)
-        old, new = entry.placed, plan.empty(entry.id)
         self.journal.open(entry.id, old["number"])
         self.store.delete(entry.id)
         entry.state, entry.percentage = "deleting", 0
@@ -248,8 +264,9 @@ class Orchestrator:
         def ended(result, error):
             if error:
                 raise error
-            entry.placed, job.failures = None, result[0] + result[1]
-            self._leave(entry, old, new, result[0])
+            entry.placed = entry.lost = None
+            job.failures = result[0] + result[1]
+            self.leave(entry, old, new, result[0])
             self.end(job, entry, "deleted")
 
         self.run(job, entry, plan.update(old, new, self.drivers), ended, self._progress(entry, old, new))
@@ -259,19 +276,16 @@ class Orchestrator:
             raise NotFound("", "graph %s has no function %s" % (entry.id, sf_id))
         sf = entry.placed["sfs"][sf_id]
         driver = self.drivers.compute[sf["type"]]
-        state, functions = {"start": ("running", (driver.start,)), "stop": ("stopped", (driver.stop,)),
-                            "pause": ("paused", (driver.pause,)), "resume": ("running", (driver.resume,)),
-                            "restart": ("running", (driver.stop, driver.start))}[verb]
 
         def acting():
-            for function in functions:
-                yield from function(dict(sf, state=state))
+            for name in ("stop", "start") if verb == "restart" else (verb,):
+                yield from getattr(driver, name)(dict(sf, state=STATES[name]))
+                sf["state"] = STATES[name]
 
         def ended(_, error):
+            self.keep(entry, entry.placed)
             if error:
                 raise error
-            sf["state"] = state
-            self.keep(entry, entry.placed)
             self.end(job, entry, "done")
 
         self.run(job, entry, acting(), ended)
@@ -280,7 +294,7 @@ class Orchestrator:
         if host.daemon(self.config.ovs.rundir, "ovs-vswitchd") == "":
             raise Unavailable("", "ovs-vswitchd is not running: start it, then try again")
 
-    def _leave(self, entry, old, new, failures):
+    def leave(self, entry, old, new, failures):
         """Note what could not be taken down, to be tried again."""
         for one in failures:
             log.write("job", "not taken down", graph=entry.id, why=one)
@@ -293,6 +307,10 @@ class Orchestrator:
             if sap.interface not in self.interfaces:
                 raise Conflict(sap.where, "interface %s is not given to LSI-0 by the configuration, which has %s"
                                % (sap.interface, ", ".join(self.interfaces) or "none"))
+            free = [one.vlans for one in self.config.interfaces if one.name == sap.interface][0]
+            if sap.vlan is not None and not any([first <= sap.vlan <= last for first, last in free]):
+                raise Conflict(sap.where, "VLAN %d of %s is not for graphs, those are %s" % (
+                    sap.vlan, sap.interface, ", ".join(["%d-%d" % pair for pair in free])))
             if not host.has_interface(sap.interface):
                 raise Conflict(sap.where, "interface %s is not there" % sap.interface)
         others = [placed["graph"] for entry in self.graphs.values() if entry.id != graph_id
@@ -314,7 +332,7 @@ class Orchestrator:
         record = {"owner": entry.owner, "body": placed["graph"].body,
                   "placed": dict([(key, placed[key]) for key in placed if key not in ("graph", "flows")])}
         self.store.save(entry.id, record)
-        entry.placed = placed
+        entry.placed, entry.lost = placed, None
 
     def prune(self):
         """Remove the unpacked images and the functions' folders that no graph has."""

@@ -9,7 +9,6 @@ import stat
 
 from . import log
 from .core import json
-from .core.errors import BadRequest
 
 LARGEST = 8 << 20  # bytes of an image
 MOST = 64  # dependencies, ports or attributes of a template
@@ -17,8 +16,6 @@ MOST = 64  # dependencies, ports or attributes of a template
 
 class Repository:
     def __init__(self, folder):
-        if folder.startswith("http:") or folder.startswith("https:"):
-            raise BadRequest("repository", "this agent reads a local folder: give its path")
         self.folder = folder
         self.seen, self.known = None, []
         self.digests = {}  # {path: (its size and time, sha256)}

@@ -4,10 +4,15 @@ A change is a job.  bottle cannot wait, so the handler puts the job into environ
 that answer away and, when the job has ended, calls the app again with it in environ["composer.outcome"].
 """
 import os
+import sys
 import time
 
-import bottle
-from bottle import request, response
+ABSENT = [name for name in ("ssl", "_hashlib") if name not in sys.modules]
+sys.modules.update(dict.fromkeys(ABSENT))  # else bottle loads OpenSSL: 4 MB of memory, and nothing here needs it
+import bottle  # noqa: E402
+from bottle import request, response  # noqa: E402
+for name in ABSENT:
+    del sys.modules[name]  # who does need it can import it
 
 from . import __version__, auth, host, log, openapi
 from .core import json, resolver, sffg, tracing, values

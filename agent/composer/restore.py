@@ -64,27 +64,37 @@ def _restore(node):
     if seen["lsis"].get(names.LSI0, NODE_MARK) != NODE_MARK:
         raise StepFailed("", "bridge %s is somebody else's: rename it, the agent needs the name" % names.LSI0)
     spaces, changing = host.namespaces(names.MARK), node.journal.read()
-    quiet = [entry for entry in node.graphs.values() if entry.both() and not entry.running]
+    quiet = [entry for entry in node.graphs.values() if entry.both()]
     whole = [entry for entry in quiet if entry.id not in changing and _is_whole(entry.both()[0], seen, spaces)]
-    busy = [entry for entry in node.graphs.values() if entry.running]
-    yield from _remove_unwanted(node, seen, spaces, whole + busy, changing, rules_are_there)
+    yield from _remove_unwanted(node, seen, spaces, whole, changing, rules_are_there)
     if not rules_are_there or set(node.interfaces) - set(seen["ports"]):
         yield from _make_lsi0(node)
     node.prune()
     for graph_id in set(changing) - set(node.graphs):
         node.journal.close(graph_id)
-    for entry in quiet:
-        placed, entry.coming = entry.both()[0], None
-        if entry not in whole:
-            _rebuild(node, entry, placed)
-            continue
-        if not rules_are_there:
-            yield from plan.rules(placed, drivers)
-        entry.placed, entry.state, entry.percentage = placed, "deployed", 100
-        placed.pop("flows", None)
+    whole = (yield from _with_rules(whole, drivers)) if not rules_are_there else whole
     if life and not rules_are_there:
         yield from vswitch.remember(names.LSI0, life)
     node.life = life
+    for entry in quiet:  # from here on nothing can fail: a try that failed has changed no entry
+        placed, entry.coming = entry.both()[0], None
+        if entry not in whole:
+            rebuild(node, entry, placed)
+            continue
+        entry.placed, entry.state, entry.percentage = placed, "deployed", 100
+        placed.pop("flows", None)
+
+
+def _with_rules(entries, drivers):
+    """Set the rules of graphs again; return those that took them.  One that does not is in nobody else's way."""
+    good = []
+    for entry in entries:
+        try:
+            yield from plan.rules(entry.both()[0], drivers)
+            good.append(entry)
+        except StepFailed as error:
+            log.write("restore", "rules not set", graph=entry.id, why=error)
+    return good
 
 
 def _datapath(wanted):
@@ -150,7 +160,7 @@ def _make_lsi0(node):
     yield from vswitch.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS])
 
 
-def _rebuild(node, entry, placed):
+def rebuild(node, entry, placed):
     """Put before a graph's jobs the one that makes it anew: takes down what there is of it, then deploys it."""
     def rebuilding():
         yield from plan.take_down(placed, plan.empty(entry.id), node.drivers)
@@ -162,8 +172,10 @@ def _rebuild(node, entry, placed):
 
         def ended(_, error):
             if error:
+                entry.lost = placed  # and tried again, as long as it is wanted
+                node.leave(entry, placed, plan.empty(entry.id), getattr(error, "left", ()))
                 raise error
-            entry.placed = placed
+            entry.placed, entry.lost = placed, None
             node.end(job, entry, "restored")
 
         node.run(job, entry, rebuilding(), ended)
@@ -179,6 +191,6 @@ def _first_graphs(node):
         try:
             with open(path, "rb") as file:
                 graph = sffg.parse(json.loads(file.read()))
-            node.put(graph.id or path.rpartition("/")[2].partition(".")[0], graph)
+            node.put(graph.id or path.rpartition("/")[2].partition(".")[0], graph, most=len(node.config.graphs))
         except (OSError, ValueError, Refused) as error:
             log.write("restore", "first graph left out", file=path, why=error)

@@ -14,6 +14,8 @@ from .core import steps
 from .core.errors import Refused, StepFailed
 
 COMMAND_LIMIT, SCRIPT_LIMIT = 60, 30  # seconds; ovs-vsctl and ovs-ofctl have shorter ones of their own
+CALLS = 8  # programs at one time, of all lists: the switch turns away more
+SLICE = 0.005  # seconds of work in this process before the loop turns
 AT_ONCE = 32  # children of one list of steps
 OUTPUT = 1 << 20  # bytes of a child's output that are read
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,10 +24,15 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # $1: its folder  $2: its image  $3: "up" to bring its ports up  $4: "off" for transmit checksums  $5...: the script
 ENTER = """\
 home=$1 image=$2 up=$3 checksums=$4; shift 4
+lines=
 for port in ${up:+lo $SF_PORTS}; do
-    ip link set "$port" up || exit
+    lines="$lines
+link set $port up"
     test "$checksums" = on -o "$port" = lo || ethtool -K "$port" tx off >/dev/null || exit
 done
+test -z "$lines" || ip -batch - <<END || exit
+$lines
+END
 mount -o bind,ro "$image" "$home/run/sf" && %s && cd /run/sf && exec "./$@"
 """
 APART = 'mount --rbind "$home/run" /run && mount --bind "$home/tmp" /tmp'
@@ -42,6 +49,7 @@ class System:
         self.enter = ENTER % (NESTED if os.path.realpath("/run").startswith("/tmp") else APART)
         self.slices = []  # generators of work in this process, one after the other
         self.starts = []  # of children, which begin one in a turn
+        self.calls, self.waiting = 0, []  # `run` steps under way, and starts of those that are too many now
         self.performed = 0
 
     def perform(self, wanted, done):
@@ -50,7 +58,10 @@ class System:
         self.performed += len(wanted)
         for step in wanted:
             log.write("step", steps.line(step))
-        self.slices.append(self._in_slices(wanted, results, lambda: self._children(wanted, results, done)))
+        if not any([step.verb in IN_PROCESS for step in wanted]):
+            self._children(wanted, results, done)
+            return
+        self.slices.append((_in_slices(wanted, results), lambda: self._children(wanted, results, done)))
         if len(self.slices) == 1:
             self._slice()
 
@@ -65,23 +76,15 @@ class System:
 
     def _slice(self):
         """Do the next slice of the work in this process, and come back for more."""
+        end = self.loop.clock() + SLICE
         while self.slices:
-            if next(self.slices[0], None):
+            work, then = self.slices[0]
+            if next(work, work) is work:
+                self.slices.pop(0)
+                self.loop.soon(then)
+            elif self.loop.clock() > end:
                 self.loop.soon(self._slice)
                 return
-            self.slices.pop(0)
-
-    def _in_slices(self, wanted, results, then):
-        for index, step in enumerate(wanted):
-            if step.verb in IN_PROCESS or step.verb == "unpack":
-                try:
-                    results[index] = (IN_PROCESS[step.verb](*step.words) if step.verb != "unpack"
-                                      else (yield from _unpack(*step.words)))
-                except OSError as error:
-                    results[index] = StepFailed(steps.line(step), str(error))
-                except Refused as refusal:
-                    results[index] = refusal
-        then()
 
     def _children(self, wanted, results, done):
         """Start the children of a list of steps, AT_ONCE at a time."""
@@ -149,12 +152,21 @@ class System:
         """Return a function that performs a `run` or `script` step."""
         def start(ended):
             words, limit = step.words, COMMAND_LIMIT
+            if step.verb == "run":
+                if self.calls == CALLS:
+                    self.waiting.append(lambda: start(ended))
+                    return
+                self.calls += 1
             if step.verb == "script":
                 (space, home, image, name), limit = words[:4], SCRIPT_LIMIT
                 words = ("ip", "netns", "exec", space, "sh", "-c", self.enter, "enter", home, image,
                          "up" if name in ("start", "update") else "", self.checksums, name) + words[4:]
 
             def finish(code, output):
+                if step.verb == "run":
+                    self.calls -= 1
+                    if self.waiting:
+                        self._soon(self.waiting.pop(0))
                 results[index] = output if code == 0 else StepFailed(steps.line(step), _ending(code, limit, output), code)
                 ended()
 
@@ -163,21 +175,23 @@ class System:
 
     def start(self, argv, stdin, env, limit, done):
         """Start a child; call done(exit status or None at the limit, output)."""
-        out = os.memfd_create("output")
-        text = os.memfd_create("input") if stdin else None
+        out = text = None
         state = {"late": False}
         try:
+            out = os.memfd_create("output")
             if stdin:
+                text = os.memfd_create("input")
                 os.write(text, stdin.encode())
                 os.lseek(text, 0, os.SEEK_SET)
             child = subprocess.Popen(argv, stdin=text if stdin else subprocess.DEVNULL, stdout=out, stderr=out,
                                      env=dict(self.environ, **dict(env)), cwd="/", start_new_session=True)
         except OSError as error:
-            os.close(out)
+            if out is not None:
+                os.close(out)
             done(127, "%s: %s" % (argv[0], error.strerror))
             return
         finally:
-            if stdin:
+            if text is not None:
                 os.close(text)
 
         def late():
@@ -195,17 +209,37 @@ class System:
         self.loop.watch(child.pid, ended)
 
 
+def _in_slices(wanted, results):
+    """Perform the steps of a list that are for this process; a generator that yields between slices."""
+    for index, step in enumerate(wanted):
+        if step.verb in IN_PROCESS:
+            try:
+                results[index] = (yield from IN_PROCESS[step.verb](*step.words)) or ""
+            except Refused as refusal:
+                results[index] = refusal
+            except Exception as error:  # whatever it is: the work of the others goes on
+                results[index] = StepFailed(steps.line(step), str(error))
+            yield
+
+
 def _unpack(image, digest, folder):
     """Unpack an image in slices; the output is the names of its scripts."""
-    for _ in bundle.unpack(image, folder, digest):
-        yield True
+    yield from bundle.unpack(image, folder, digest)
     return " ".join([entry.name for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)
                      if entry.is_file() and os.access(entry.path, os.X_OK)])
 
 
-IN_PROCESS = {"mkdir": lambda folder: os.makedirs(folder, 0o755, exist_ok=True) or "",
-              "remove": lambda folder: bundle.remove(folder) or "",
-              "signal": lambda namespace, name: netns.signal([namespace], getattr(signal, "SIG" + name)) or ""}
+def _mkdir(folder):
+    os.makedirs(folder, 0o755, exist_ok=True)
+    yield
+
+
+def _signal(namespace, name):
+    netns.signal([namespace], getattr(signal, "SIG" + name))
+    yield
+
+
+IN_PROCESS = {"unpack": _unpack, "mkdir": _mkdir, "remove": bundle.removing, "signal": _signal}
 
 
 def _ip_failure(lines, output):

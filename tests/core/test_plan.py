@@ -138,7 +138,7 @@ def test_a_function_without_an_update_script_is_stopped_and_started():
     old = deployed(graph(CHAIN), "start stop")
     assert kinds(rounds(plan.update(old, place(graph(CHAIN, {"A": "1"}), old), Drivers))[0]) == ["stop", "start"]
     old = deployed(graph(CHAIN), "start")
-    assert kinds(rounds(plan.update(old, place(graph(CHAIN, {"A": "1"}), old), Drivers))[0]) == ["start"]
+    assert kinds(rounds(plan.update(old, place(graph(CHAIN, {"A": "1"}), old), Drivers))[0]) == ["ip netns pids", "start"]
 
 
 def test_an_update_script_is_told_which_ports_came_and_went():

@@ -22,14 +22,16 @@ def create(sf):
 
 
 def start(sf):
+    """Bring the function into the state that it is to have."""
     if sf["state"] != "stopped":
         yield _script(sf, "start")
+    if sf["state"] == "paused":
+        yield from pause(sf)
 
 
 def stop(sf):
-    """Stop the function, if its bundle says how; what it leaves behind ends with its namespace."""
-    if "stop" in sf["scripts"]:
-        yield _script(sf, "stop")
+    """Stop the function; without a script for that, end the processes in its namespace."""
+    yield _script(sf, "stop") if "stop" in sf["scripts"] else signal(sf["netns"], "KILL")
 
 
 def update(old, new):

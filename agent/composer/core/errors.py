@@ -63,7 +63,8 @@ class StepFailed(Exception):
     status = 500
 
     def __init__(self, command, output, code=None):
-        super().__init__("%s: %s" % (command, output))
+        short = command if len(command) <= 400 else "%s ... %s" % (command[:300], command[-80:])
+        super().__init__("%s: %s" % (short, output))
         self.command = command
         self.output = output
         self.code = code  # the exit status, if there was one

@@ -44,7 +44,7 @@ def candidates(sf, templates, read):
         try:
             return [read(sf.template)]
         except ValueError as error:
-            raise BadGraph(sf.where + ".template", str(error))
+            raise BadGraph(sf.where + (".vnf_template" if sf.where.startswith("VNFs") else ".template"), str(error))
     if sf.template is not None:
         return [template for template in templates if template.get("name") == sf.template]
     return [template for template in templates if template.get("functional-capability") == sf.name]
