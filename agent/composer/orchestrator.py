@@ -21,6 +21,7 @@ class Orchestrator:
         self.loop, self.system, self.drivers = loop, system, drivers
         self.store, self.repository, self.config = store, repository, config
         self.journal = Journal(config.runtime)
+        self.on_lsi0 = []  # of the interfaces, those that LSI-0 has
         self.interfaces = [interface.name for interface in config.interfaces]
         self.graphs = {}
         self.past = {}  # {id: last status} of graphs that failed and are gone, in order
@@ -181,10 +182,12 @@ class Orchestrator:
         job.finish(outcome, error)
 
     def _is_ready(self):
-        """Say whether jobs may run; if the switch was started anew since its rules were set, they wait for them."""
+        """Say whether jobs may run.  They wait for the rules of a switch that was started again, and for an interface
+        that has come to be on LSI-0."""
         life = host.daemon(self.config.ovs.rundir, "ovs-vswitchd")
-        if self.ready and life and life != self.life:
-            self.ready, self.problem = False, "the switch was started again, its rules are set again"
+        came = [name for name in self.interfaces if name not in self.on_lsi0 and host.has_interface(name)]
+        if self.ready and (came or life and life != self.life):
+            self.ready, self.problem = False, "the switch was started again, or has an interface more"
             self.stale = True
         if self.stale and not any([entry.running for entry in self.graphs.values()]):
             self.stale = False

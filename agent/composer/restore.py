@@ -68,7 +68,9 @@ def _restore(node):
     whole = [entry for entry in quiet if entry.id not in changing and _is_whole(entry.both()[0], seen, spaces)]
     yield from _remove_unwanted(node, seen, spaces, whole, changing, rules_are_there)
     if not rules_are_there or set(node.interfaces) - set(seen["ports"]):
-        yield from _make_lsi0(node)
+        yield from _make_lsi0(node, seen)
+    else:
+        node.on_lsi0 = node.interfaces
     node.prune()
     for graph_id in set(changing) - set(node.graphs):
         node.journal.close(graph_id)
@@ -142,22 +144,24 @@ def _remove_unwanted(node, seen, spaces, whole, changing, rules):
         yield from vswitch.change_rules(names.LSI0, [flows.delete_graph(number) for number in sorted(gone - numbers)])
 
 
-def _make_lsi0(node):
+def _make_lsi0(node, seen):
     """Yield the steps that make LSI-0, with the configured interfaces that are there, and its own rules."""
     vswitch = node.drivers.vswitch
     there = [name for name in node.interfaces if host.has_interface(name)]
     for name in node.interfaces:
         if name not in there:
             log.write("restore", "interface is not there", interface=name)
-    lsi0 = (names.LSI0, NODE_MARK, node.drivers.datapath)
-    try:
-        yield from vswitch.transact([vswitch.MAKE["lsi"](*lsi0)]
-                                    + [vswitch.MAKE["sap"](names.LSI0, name, NODE_MARK) for name in there])
-    except StepFailed:
-        yield from vswitch.dismantle([vswitch.UNMAKE["lsi"](*lsi0)])
-        raise
+    parts = [("lsi", (names.LSI0, NODE_MARK, node.drivers.datapath))] if names.LSI0 not in seen["lsis"] else []
+    parts += [("sap", (names.LSI0, name, NODE_MARK)) for name in there if name not in seen["ports"]]
+    if parts:
+        try:
+            yield from vswitch.transact([vswitch.MAKE[kind](*words) for kind, words in parts])
+        except StepFailed:
+            yield from vswitch.dismantle([vswitch.UNMAKE[kind](*words) for kind, words in reversed(parts)])
+            raise
     yield [steps.run("ip", "link", "set", name, "up") for name in there]
     yield from vswitch.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS])
+    node.on_lsi0 = there
 
 
 def rebuild(node, entry, placed):
