@@ -1,0 +1,120 @@
+"""Packets that a test sends and hears itself: a probe that counts what is lost, and single frames, tagged ones too.
+
+The kernel takes the VLAN tag off a frame before a raw socket sees it, and tells the tag beside it.
+"""
+import re
+import socket
+import struct
+import threading
+import time
+
+PORT = 7000  # of the probe
+RATE = 1000  # packets a second
+ETH_P_ALL, EXPERIMENT = 3, 0x88b5
+SOL_PACKET, AUXDATA, TAGGED = 263, 8, 1 << 4
+OUTGOING = 4
+
+
+class Probe:
+    """1000 packets a second from lan to wan while the body runs; then `.lost` is how many of them never came.
+
+    Those are not counted that a switch in user space had no time to read from its interfaces, because the machine
+    was busy: the kernel counts them.
+    """
+
+    def __init__(self, place):
+        source, target, self._node = place.lan, place.wan, place.node
+        self._to = (target.ip, PORT)
+        self._mouth = source.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._ear = target.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self._ear.settimeout(1)
+        self.sent = self.first = self.lost = 0
+        self._seen, self._goes_on = set(), True
+        self._threads = [threading.Thread(target=run, daemon=True) for run in (self._send, self._hear)]
+
+    def __enter__(self):
+        self._ear.bind(self._to)
+        for thread in self._threads:
+            thread.start()
+        end = time.monotonic() + 5
+        while len(self._seen) < 10:
+            assert time.monotonic() < end, "the probe does not get through"
+            time.sleep(0.01)
+        self.first, self._unread = min(self._seen), self._not_read()
+        return self
+
+    def __exit__(self, *failure):
+        self._goes_on = False
+        for thread in self._threads:
+            thread.join()
+        self._mouth.close()
+        self._ear.close()
+        missing = set(range(self.first, self.sent)) - self._seen
+        self.lost = max(0, len(missing) - (self._not_read() - self._unread))
+
+    def _not_read(self):
+        """Return how many packets the switch's sockets had no room for."""
+        return sum(map(int, re.findall(r",d(\d+)\)", self._node.run("ss", "-0mH").stdout)))
+
+    def _send(self):
+        begun = time.monotonic()
+        while self._goes_on:
+            if self.sent < (time.monotonic() - begun) * RATE:
+                self._mouth.sendto(struct.pack("!I", self.sent), self._to)
+                self.sent += 1
+            else:
+                time.sleep(0.0005)
+
+    def _hear(self):
+        """Hear until a second of silence."""
+        while True:
+            try:
+                self._seen.add(struct.unpack("!I", self._ear.recv(4))[0])
+            except TimeoutError:
+                return
+
+
+class Ear:
+    """Hears the frames of `send` that come to an interface of a host."""
+
+    def __init__(self, host, interface="eth0"):
+        self.link = host.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self.link.bind((interface, ETH_P_ALL))
+        self.link.setsockopt(SOL_PACKET, AUXDATA, 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.link.close()
+
+    def heard(self, count, quiet=0.15):
+        """Return [(label, VLAN id or None, source)] sorted: `count` of them, and what comes in the quiet after that."""
+        found, end = [], time.monotonic() + (3 if count else quiet)
+        while (left := end - time.monotonic()) > 0:
+            self.link.settimeout(left)
+            try:
+                data, beside, _, address = self.link.recvmsg(2048, 256)
+            except TimeoutError:
+                break
+            kind, = struct.unpack_from("!H", data, 12)
+            if kind != EXPERIMENT or address[2] == OUTGOING:
+                continue
+            vlan = None
+            for _, _, auxiliary in beside:
+                status, tag = struct.unpack_from("I12xH", auxiliary)
+                vlan = tag & 0xfff if status & TAGGED else None
+            found.append((data[14:].rstrip(b"\0").decode(), vlan, data[6:12].hex(":")))
+            if len(found) == count:
+                end = time.monotonic() + quiet
+        return sorted(found, key=str)
+
+
+def send(host, label, vlan=None, to="02:00:00:00:00:99", interface="eth0"):
+    """Send a frame from a host, tagged if a VLAN id is given."""
+    tag = struct.pack("!HH", 0x8100, vlan) if vlan is not None else b""
+    frame = bytes.fromhex((to + host.mac).replace(":", "")) + tag + struct.pack("!H", EXPERIMENT) + label.encode()
+    with host.socket(socket.AF_PACKET, socket.SOCK_RAW) as link:
+        link.bind((interface, 0))
+        link.send(frame.ljust(60, b"\0"))
