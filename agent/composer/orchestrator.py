@@ -5,14 +5,13 @@ its plan, whose steps the system performs.  What is accepted is stored; what cou
 
     PUT  ->  Job  ->  head of its graph's queue: conflicts, resolve, place  ->  plan  ->  store  ->  answer
 """
-from . import host, log, restore
+from . import changes, host, log, restore
 from .core import names, plan, resolver, sffg, steps
 from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, Unavailable
 from .jobs import AGAIN, Entry, Job, failure
 from .journal import Journal
 
 WAITING = 8  # writes that are not done yet; more are refused
-STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running"}  # that a verb leads to
 PAST = 64  # graphs that failed and are gone whose last status can still be read
 
 
@@ -36,23 +35,23 @@ class Orchestrator:
     def put(self, graph_id, graph, owner=None, create=False, most=WAITING):
         """Return the Job that makes `graph_id` into `graph`.  With `create`, Conflict if there is one already."""
         self._vacant(graph_id, create)
-        return self._queue(graph_id, lambda job, entry: self._put(job, entry, graph, owner), owner, most=most)
+        return self._queue(graph_id, lambda job, entry: changes.put(self, job, entry, graph), owner, most=most)
 
     def delete(self, graph_id):
         self._entry(graph_id)
-        return self._queue(graph_id, self._delete)
+        return self._queue(graph_id, lambda job, entry: changes.delete(self, job, entry))
 
     def act(self, graph_id, sf_id, verb):
         """Return the Job that does `verb` (start stop pause resume restart) to one function (paper, Table 5)."""
         self.get(graph_id)
-        return self._queue(graph_id, lambda job, entry: self._act(job, entry, sf_id, verb), changes=False)
+        return self._queue(graph_id, lambda job, entry: changes.act(self, job, entry, sf_id, verb), changes=False)
 
     def dry_run(self, graph_id, graph, create=False):
         """Return the lines of the plan that `put` would carry out now.  Nothing is done."""
         self._vacant(graph_id, create)
         entry = self.graphs.get(graph_id)
         old = entry.placed if entry and entry.placed else plan.empty(graph_id)
-        new = self._place(old, graph, graph_id)
+        new = self.place(old, graph, graph_id)
         if plan.same(old, new):
             return []
         return [steps.line(step) for wanted in _walk(plan.update(old, new, self.drivers)) for step in wanted]
@@ -218,85 +217,6 @@ class Orchestrator:
             if left:
                 entry.left.append((one[0], one[1], left))
 
-    # The kinds of jobs.
-
-    def _put(self, job, entry, graph, owner):
-        self._check_switch()
-        old = entry.placed or plan.empty(entry.id)
-        new = self._place(old, graph, entry.id)
-        if entry.placed and plan.same(old, new):
-            self.keep(entry, new)
-            self.end(job, entry, "unchanged")
-            return
-        outcome = "updated" if entry.placed else "created"
-        self.journal.open(entry.id, new["number"])
-        entry.coming, entry.state, entry.percentage = new, "updating" if entry.placed else "deploying", 0
-
-        def ended(result, error):
-            if error is None:
-                try:
-                    self.keep(entry, new)
-                except OSError as full:  # what is not stored would be gone after a power cut: back to the old one
-                    refusal = Unavailable("", "graph %s cannot be stored: %s" % (entry.id, full.strerror))
-                    self.run(job, entry, plan.update(new, old, self.drivers),
-                             lambda result, error: self._settle(
-                                 job, entry, refusal, new, old, getattr(error, "left", ()) if error else result[0]))
-                    return
-                job.failures = result[0] + result[1]
-                self.leave(entry, old, new, result[0])
-                self.end(job, entry, outcome)
-                return
-            self._settle(job, entry, error, new, old, getattr(error, "left", ()))
-
-        self.run(job, entry, plan.update(old, new, self.drivers), ended, self._progress(entry, old, new))
-
-    def _settle(self, job, entry, refusal, old, new, left):
-        """End a job that failed and was undone; what could not be undone is left for later."""
-        self.leave(entry, old, new, left)
-        self.end(job, entry, error=refusal)
-
-    def _delete(self, job, entry):
-        self._check_switch()
-        old, new = entry.placed or entry.lost, plan.empty(entry.id)
-        if old is None:
-            raise NotFound("", "there is no graph %s" % entry.id)
-        self.journal.open(entry.id, old["number"])
-        self.store.delete(entry.id)
-        entry.state, entry.percentage = "deleting", 0
-
-        def ended(result, error):
-            if error:
-                raise error
-            entry.placed = entry.lost = None
-            job.failures = result[0] + result[1]
-            self.leave(entry, old, new, result[0])
-            self.end(job, entry, "deleted")
-
-        self.run(job, entry, plan.update(old, new, self.drivers), ended, self._progress(entry, old, new))
-
-    def _act(self, job, entry, sf_id, verb):
-        if entry.placed is None or sf_id not in entry.placed["sfs"]:
-            raise NotFound("", "graph %s has no function %s" % (entry.id, sf_id))
-        sf = entry.placed["sfs"][sf_id]
-        driver = self.drivers.compute[sf["type"]]
-
-        def acting():
-            for name in ("stop", "start") if verb == "restart" else (verb,):
-                yield from getattr(driver, name)(dict(sf, state=STATES[name]))
-                sf["state"] = STATES[name]
-
-        def ended(_, error):
-            self.keep(entry, entry.placed)
-            if error:
-                raise error
-            self.end(job, entry, "done")
-
-        self.run(job, entry, acting(), ended)
-
-    def _check_switch(self):
-        if host.daemon(self.config.ovs.rundir, "ovs-vswitchd") == "":
-            raise Unavailable("", "ovs-vswitchd is not running: start it, then try again")
-
     def leave(self, entry, old, new, failures):
         """Note what could not be taken down, to be tried again."""
         for one in failures:
@@ -304,7 +224,7 @@ class Orchestrator:
         if failures:
             entry.left.append((old, new, list(failures)))
 
-    def _place(self, old, graph, graph_id):
+    def place(self, old, graph, graph_id):
         """Return the graph placed, or raise Conflict: this is where the node's state meets what is wanted."""
         for sap in graph.saps:
             if sap.interface not in self.interfaces:
@@ -344,7 +264,7 @@ class Orchestrator:
         for folder, key in (("images", "folder"), ("functions", "home")):
             self.system.prune("%s/%s" % (self.config.runtime, folder), set([sf[key] for sf in sfs]))
 
-    def _progress(self, entry, old, new):
+    def progress(self, entry, old, new):
         """Return the function that keeps an entry's percentage true: rounds of steps done, of all of the plan."""
         rounds = sum(1 for _ in _walk(plan.update(old, dict(new, sfs=_copies(new)), self.drivers)))
         done = [0]
