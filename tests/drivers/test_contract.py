@@ -24,7 +24,8 @@ SF = {"id": "fw", "name": "firewall", "number": 0, "netns": "composer:g:fw", "ho
 
 
 def drivers(package):
-    return [importlib.import_module(item.name) for item in pkgutil.iter_modules(package.__path__, package.__name__ + ".")]
+    found = pkgutil.iter_modules(package.__path__, package.__name__ + ".")
+    return [importlib.import_module(item.name) for item in found]
 
 
 def system():
@@ -92,7 +93,7 @@ def test_a_vswitch_makes_all_parts_or_none_and_all_rules_or_none(driver):
     node.drive(driver.make_port("l1s0p0", "far", "eth0", ""))
     before = str(node)
     with pytest.raises(Exception, match="no bridge"):
-        node.drive(driver.transact([driver.MAKE["port"]("lsi1", "l1s0p0", "g"), driver.MAKE["lsi"]("lsi1", "g", "netdev")]))
+        node.drive(driver.transact([driver.MAKE["port"](*PARTS["port"]), driver.MAKE["lsi"](*PARTS["lsi"])]))
     assert str(node) == before
     node.drive(driver.transact([driver.MAKE["lsi"]("lsi1", "g", "netdev")]))
     before = str(node)

@@ -19,7 +19,8 @@ VLAN = graph("g", [vlan_sap("v25", "lan0", 25), vlan_sap("v26", "lan0", 26), WAN
 CHAIN = graph("g", [LAN, WAN], [sf("fw", "firewall", "in", "out", SAY="old"), sf("nat", "nat", "in", "out")],
               *both("1", "lan", "fw:in"), *both("2", "fw:out", "nat:in"), *both("3", "nat:out", "wan"))
 BRANCH = graph("g", [LAN, WAN, vlan_sap("v25", "lan0", 25)],
-               [sf("fw", "firewall", "in", "out", "more", SAY="new"), sf("cache", "cache", {"id": "1", "mac": "02:00:00:00:00:01"})],
+               [sf("fw", "firewall", "in", "out", "more", SAY="new"),
+                sf("cache", "cache", {"id": "1", "mac": "02:00:00:00:00:01"})],
                *both("1", "lan", "fw:in"), *both("3", "fw:out", "wan"), *both("4", "fw:more", "cache:1"),
                *both("5", "v25", "cache:1", priority=7))
 GRAPHS = {"plain": PLAIN, "vlan": VLAN, "chain": CHAIN, "branch": BRANCH}
@@ -49,8 +50,9 @@ NOTHING = plan.empty("g")
 def place(body, old=NOTHING):
     """Return a graph placed; each function has an image of its own name."""
     found = sffg.parse(body)
-    images = {one.id: {"type": "native", "template": one.name, "image": "/repository/%s.tgz" % one.name, "digest": one.name,
-                       "positions": {port.id: index for index, port in enumerate(one.ports)}} for one in found.sfs}
+    images = {one.id: {"type": "native", "template": one.name, "image": "/repository/%s.tgz" % one.name,
+                       "digest": one.name, "positions": {port.id: index for index, port in enumerate(one.ports)}}
+              for one in found.sfs}
     return plan.place(old, found, images, 1, "/runtime")
 
 

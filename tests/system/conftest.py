@@ -1,4 +1,4 @@
-"""Fixtures: a node with an agent between two hosts, shared by the tests of a file, each of which leaves it as it was."""
+"""Fixtures: a node with an agent between two hosts; the tests of a file share it, and each leaves it as it was."""
 import pytest
 
 from place import Place

@@ -53,7 +53,6 @@ class Place:
     """
 
     def __init__(self, interfaces=("lan0", "wan0", "dmz0"), **config):
-        self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             self.node = stack.enter_context(Node(interfaces=interfaces))
             self.lan = stack.enter_context(Host("lan", "10.0.0.1/24", "192.168.1.10/24", gateway="192.168.1.1"))
@@ -86,7 +85,8 @@ class Place:
 
     def ask(self, method, path, body=None, status=200, headers=()):
         found, _, answer = self.agent.request(method, path, body, headers)
-        assert found in (status if isinstance(status, tuple) else (status,)), "%s %s: %s %s" % (method, path, found, answer)
+        wanted = status if isinstance(status, tuple) else (status,)
+        assert found in wanted, "%s %s: %s %s" % (method, path, found, answer)
         return answer
 
     def later(self, method, path, body=None):

@@ -68,7 +68,8 @@ def test_an_update_whose_flow_is_refused_changes_nothing_and_loses_no_packet(pla
     new = copy.deepcopy(old)
     new["sffg"]["SFs"].append(sf("x", "puppet", "a", "b"))
     new["sffg"]["saps"].append(vlan_sap("v9", "wan0", 9))
-    new["sffg"]["flowrules"] += [rule("to", "lan", "v9", "x:a", priority=9, ether_type=0x9000), rule("on", "x:b", "wan")]
+    new["sffg"]["flowrules"] += [rule("to", "lan", "v9", "x:a", priority=9, ether_type=0x9000),
+                                 rule("on", "x:b", "wan")]
     held = len([line for line in place.flows(lsi) if ("table=1," in line) == (table == 1)])
     with room(place.node, lsi, table, held), Probe(place) as probe:
         refused(place, new, "ovs-ofctl", "add-flows " + lsi, "OFPFMFC_TABLE_FULL")
@@ -83,8 +84,8 @@ def test_an_update_whose_flow_is_refused_changes_nothing_and_loses_no_packet(pla
 
 
 def test_a_start_that_fails_is_named_with_what_it_said_and_all_is_undone(place):
-    answer = refused(place, chain("w", "sick", START="echo one; echo no moon >&2; exit 7"), "/start lsi1 sick 2 eth0 eth1",
-                     "exit status 7", "no moon")
+    answer = refused(place, chain("w", "sick", START="echo one; echo no moon >&2; exit 7"),
+                     "/start lsi1 sick 2 eth0 eth1", "exit status 7", "no moon")
     assert place.status("g")["error"] == answer
     place.ask("GET", "/graphs/g", status=404)
 

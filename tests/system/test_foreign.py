@@ -14,7 +14,8 @@ ovs-vsctl add-br lsi1 -- set bridge lsi1 datapath_type=$1
 ip link add guest0 type veth peer name guest1
 ip link add l2s9p9 type veth peer name guest2
 ip link set guest0 group 1668246896
-ovs-vsctl add-port guests guest0 -- add-port lsi1 l2s9p9 -- add-port lsi1 l9v9 -- set interface l9v9 type=patch options:peer=l9w9
+ovs-vsctl add-port guests guest0 -- add-port lsi1 l2s9p9
+ovs-vsctl add-port lsi1 l9v9 -- set interface l9v9 type=patch options:peer=l9w9
 ip netns add guest
 ip netns add composer
 ip link set guest2 netns guest
@@ -45,7 +46,8 @@ class Guest:
         lines = [line for line in self.place.world() if any(word in line for word in MINE) and "composer:" not in line]
         links = self.place.node.run("ip", "-o", "link", "show").stdout.splitlines()
         lines += sorted(" ".join(line.split()[:2]) for line in links if "guest" in line or "l2s9p9" in line)
-        return lines + self.place.node.run("stat", "-Lc", "%i", "/run/netns/guest", "/run/netns/composer").stdout.split()
+        spaces = self.place.node.run("stat", "-Lc", "%i", "/run/netns/guest", "/run/netns/composer").stdout
+        return lines + spaces.split()
 
     @property
     def changed(self):
@@ -103,8 +105,9 @@ def test_a_restart_of_the_agent_after_all_it_had_is_gone(place, guest):
     """As after a reboot, with what is foreign set up again by its owner."""
     place.put(chain("v"))
     place.agent.stop()
-    number = [line.split(",")[0] for line in place.world() if line.startswith("bridge lsi") and "composer=g" in line][0].split()[1]
-    place.node.run("ovs-vsctl", "--", "del-br", number, "--", "del-br", "lsi0")
+    bridge, = [line for line in place.world() if line.startswith("bridge ") and "composer=g" in line]
+    lsi = bridge.split(",")[0].split()[1]
+    place.node.run("ovs-vsctl", "--", "del-br", lsi, "--", "del-br", "lsi0")
     place.node.run("ip", "netns", "del", "composer:g:v")
     place.agent.start()
     while place.status("g")["state"] != "deployed":

@@ -171,7 +171,8 @@ def test_what_a_trusted_port_sends_bears_its_own_address(place):
 
 def test_a_firewall_and_a_nat_in_a_row(place):
     place.put(graph(
-        "home", [LAN, WAN], [sf("fw", "firewall", "in", "out", FIREWALL_RULES="drop tcp 8081"), sf("nat", "nat", "in", "out")],
+        "home", [LAN, WAN],
+        [sf("fw", "firewall", "in", "out", FIREWALL_RULES="drop tcp 8081"), sf("nat", "nat", "in", "out")],
         *both("1", "lan", "fw:in"), *both("2", "fw:out", "nat:in"), *both("3", "nat:out", "wan")))
     assert pings(place.lan, "192.168.2.10")
     assert seen(place.lan, place.wan, 80, ("192.168.2.10", 80)) == "192.168.2.1", "the server sees the NAT's address"
@@ -195,7 +196,8 @@ def test_two_dhcp_servers_run_side_by_side(place, graphs):
 
 NFFG = {"forwarding-graph": {
     "name": "home", "id": "what the client likes", "gui-position": {"x": 1},
-    "VNFs": [{"id": "w", "name": "my wire", "functional-capability": "wire", "groups": ["isp"], "gui-position": {"y": 2},
+    "VNFs": [{"id": "w", "name": "my wire", "functional-capability": "wire", "groups": ["isp"],
+              "gui-position": {"y": 2},
               "ports": [{"id": "end:0", "name": "first"}, {"id": "end:1"}],
               "unify-env-variables": [{"variable": "WIRE_MTU=1400"}]}],
     "end-points": [{"id": "1", "type": "interface", "interface": {"if-name": "lan0", "node-id": "10.0.0.9"}},
@@ -203,7 +205,8 @@ NFFG = {"forwarding-graph": {
     "big-switch": {"flow-rules": [
         {"id": "r1", "priority": "1", "description": "kept", "match": {"port_in": "endpoint:1"},
          "actions": [{"output_to_port": "vnf:w:end:0"}]},
-        {"id": "r2", "priority": 1, "match": {"port_in": "vnf:w:end:1"}, "actions": [{"output_to_port": "endpoint:2"}]}]}}}
+        {"id": "r2", "priority": 1, "match": {"port_in": "vnf:w:end:1"},
+         "actions": [{"output_to_port": "endpoint:2"}]}]}}}
 SFFG = graph("dialect", [LAN, vlan_sap("v25", "wan0", "0x19")], [sf("w", "wire", "a", "b", WIRE_MTU="1400")],
              rule("r1", "lan", "w:a", priority="0x1"), rule("r2", "w:b", "v25"))
 
@@ -231,7 +234,8 @@ def test_a_frog_client_finds_its_way(place):
     changed = json.loads(json.dumps(NFFG))
     changed["forwarding-graph"]["end-points"][1]["vlan"]["vlan-id"] = 26
     place.ask("PUT", "/NF-FG/" + name, changed, 202)
-    assert place.ask("GET", "/NF-FG") == place.ask("GET", "/NF-FG/") == {"NF-FG": [dict(changed, **{"nffg-uuid": name})]}
+    listed = {"NF-FG": [dict(changed, **{"nffg-uuid": name})]}
+    assert place.ask("GET", "/NF-FG") == place.ask("GET", "/NF-FG/") == listed
     with Ear(place.wan) as ear:
         send(place.lan, "x")
         assert ear.heard(1) == [("x", 26, place.lan.mac)]

@@ -16,7 +16,8 @@ def body(index, priority=1):
     saps = [vlan_sap("a", "lan0", index), vlan_sap("b", "wan0", index)]
     if index <= COUNT - WITH_LSI:
         return graph(name, saps, [], *both("1", "a", "b", priority=priority))
-    return graph(name, saps, [sf("w", "puppet", "1", "2")], *both("1", "a", "w:1", priority=priority), *both("2", "w:2", "b"))
+    return graph(name, saps, [sf("w", "puppet", "1", "2")],
+                 *both("1", "a", "w:1", priority=priority), *both("2", "w:2", "b"))
 
 
 def numbers(place):
@@ -69,7 +70,8 @@ def test_two_hundred_graphs_come_and_go(place):
 
 def test_graphs_deleted_at_one_time_do_not_take_each_others_links(place):
     for index in range(1, 9):
-        place.put(graph("g%d" % index, [vlan_sap("a", "lan0", index)], [sf("w", "puppet", "1", "2", "3", "4")], *both("1", "a", "w:1")))
+        place.put(graph("g%d" % index, [vlan_sap("a", "lan0", index)], [sf("w", "puppet", "1", "2", "3", "4")],
+                        *both("1", "a", "w:1")))
     deleted = [place.later("DELETE", "/graphs/g%d" % index) for index in range(1, 9)]
     for answer, thread in deleted:
         thread.join()
@@ -79,7 +81,8 @@ def test_graphs_deleted_at_one_time_do_not_take_each_others_links(place):
 def test_the_id_of_a_graph_may_be_as_long_as_it_likes(place):
     for name in ("x" * 64, "x" * 63 + "y"):
         vlan = 1 if name.endswith("x") else 2
-        place.put(graph(name, [vlan_sap("a", "lan0", vlan)], [sf("f" * 64, "puppet", "p" * 64)], *both("1", "a", "f" * 64 + ":" + "p" * 64)))
+        place.put(graph(name, [vlan_sap("a", "lan0", vlan)], [sf("f" * 64, "puppet", "p" * 64)],
+                        *both("1", "a", "f" * 64 + ":" + "p" * 64)))
     assert len(place.ask("GET", "/graphs")["graphs"]) == 2
 
 

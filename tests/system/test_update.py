@@ -112,7 +112,8 @@ def test_saps_come_and_go(place):
 
 def test_ports_of_a_function_come_and_go_while_it_runs(place):
     two = graph("g", [LAN, WAN], [sf("w", "puppet", "a", "b")], *both("1", "lan", "w:a"))
-    three = graph("g", [LAN, WAN], [sf("w", "puppet", "a", "b", "c")], *both("1", "lan", "w:a"), *both("2", "w:c", "wan"))
+    three = graph("g", [LAN, WAN], [sf("w", "puppet", "a", "b", "c")],
+                  *both("1", "lan", "w:a"), *both("2", "w:c", "wan"))
     place.put(two)
     place.put(three)
     assert pings(place.lan, "10.0.0.2")
@@ -123,14 +124,16 @@ def test_ports_of_a_function_come_and_go_while_it_runs(place):
 
 
 def test_a_middle_port_goes_and_the_others_stay_where_they_are(place):
-    three = graph("g", [LAN, WAN], [sf("w", "puppet", "a", "b", "c")], *both("1", "lan", "w:a"), *both("2", "w:c", "wan"))
+    three = graph("g", [LAN, WAN], [sf("w", "puppet", "a", "b", "c")],
+                  *both("1", "lan", "w:a"), *both("2", "w:c", "wan"))
     ends = graph("g", [LAN, WAN], [sf("w", "puppet", "a", "c")], *both("1", "lan", "w:a"), *both("2", "w:c", "wan"))
     place.put(three)
     with Probe(place) as probe:
         place.put(ends)
         place.put(three)
     assert probe.lost == 0
-    assert [line for line in place.world() if line.startswith("link l1s")] == ["link l1s0p0", "link l1s0p1", "link l1s0p2"]
+    links = [line for line in place.world() if line.startswith("link l1s")]
+    assert links == ["link l1s0p0", "link l1s0p1", "link l1s0p2"]
 
 
 @pytest.mark.parametrize("way", ["on LSI-0", "through a function"])
@@ -187,8 +190,8 @@ def test_the_same_put_twice_runs_no_command_in_whatever_order_and_spelling(place
 
 def test_jobs_of_one_graph_keep_their_order(place):
     def body(said):
-        return graph("g", [LAN, WAN], [sf("w", "puppet", "a", "b", SAY=said, START="sleep 0.3", UPDATE="echo w said $SAY >>/tmp/calls")],
-                     *both("1", "lan", "w:a"))
+        slow = sf("w", "puppet", "a", "b", SAY=said, START="sleep 0.3", UPDATE="echo w said $SAY >>/tmp/calls")
+        return graph("g", [LAN, WAN], [slow], *both("1", "lan", "w:a"))
     for said in ("1", "2", "3", "4"):
         place.ask("PUT", "/graphs/g", body(said), 202, {"Prefer": "respond-async"})
     assert place.status("g")["state"] == "deploying"
