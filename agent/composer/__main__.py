@@ -58,6 +58,9 @@ def run(found):
     servers = [Server(loop, app, address) for address in found.listen]
     log.write("agent", "started", version=__version__, node=found.node,
               listen=",".join([server.address for server in servers]))
+    for server in servers:
+        if not server.address.startswith(("unix:", "127.", "[::1]")):
+            log.write("agent", "there are no users: whoever reaches this address may do everything", listen=server.address)
     restore.read_store(node)
     restore.start(node)
     try:

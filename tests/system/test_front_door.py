@@ -98,3 +98,11 @@ def test_mutants_over_http_to_a_real_agent_do_no_harm(place, capsys):
     assert not place.changes(before)
     assert "Traceback" not in place.agent.log and place.ask("GET", "/health")["status"] == "ok"
     assert all(counts.get(status, 0) > MUTANTS // 1000 for status in (200, 201, 400, 409)), counts
+
+
+def test_an_address_that_others_reach_is_warned_of():
+    with Node() as node:
+        with Agent(node) as agent:
+            assert "there are no users" not in agent.log
+        with Agent(node, {"listen": "0.0.0.0:8080"}) as agent:
+            assert "there are no users" in agent.log
