@@ -52,9 +52,9 @@ class Orchestrator:
         entry = self.graphs.get(graph_id)
         old = entry.placed if entry and entry.placed else plan.empty(graph_id)
         new = self.place(old, graph, graph_id)
-        if plan.same(old, new):
-            return []
-        return [steps.line(step) for wanted in _walk(plan.update(old, new, self.drivers)) for step in wanted]
+        rounds = [] if plan.same(old, new) else list(_walk(plan.update(old, new, self.drivers)))
+        old.pop("flows", None)  # they can be had again, and memory is scarce
+        return [steps.line(step) for wanted in rounds for step in wanted]
 
     def look(self, graph_id, reading):
         """Return the Job of a generator of steps that only reads; its answer is what the generator returns."""

@@ -140,7 +140,8 @@ def _remove_unwanted(node, seen, spaces, whole, changing, rules):
         yield wishes
     if rules:
         numbers = set([placed["number"] for entry in whole for placed in entry.both()])
-        gone = set([int(name[len("lsi"):]) for name in lsis] + [number for name, number in changing.items() if name not in kept])
+        gone = set([int(name[len("lsi"):]) for name in lsis if name[len("lsi"):].isdigit()])
+        gone.update([number for name, number in changing.items() if name not in kept])
         yield from vswitch.change_rules(names.LSI0, [flows.delete_graph(number) for number in sorted(gone - numbers)])
 
 

@@ -167,8 +167,6 @@ def _make(old, new, drivers, undo):
     """Make what only `new` has, and update the functions that stay but differ."""
     vswitch = drivers.vswitch
     fresh, changed, made, parts = _gone_sfs(new, old), _changed_sfs(old, new), ports(new, old), _parts(new, old, drivers)
-    for sf in changed:
-        sf["scripts"] = old["sfs"][sf["id"]]["scripts"]
     undo.append(lambda left: _destroy(fresh, made, drivers, left))
     yield from together([_driver(sf, drivers).create(sf) for sf in fresh]
                         + [vswitch.make_port(name, sf["netns"], names.inside(port["number"]), port["mac"])

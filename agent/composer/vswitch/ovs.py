@@ -8,7 +8,7 @@ from ..core.errors import StepFailed
 from ..core.steps import ip, run
 
 NAME = "ovs"
-NEEDS = ("ovs-vsctl", "ovs-ofctl", "ip")
+NEEDS = ("ovs-vsctl", "ovs-ofctl", "ovs-appctl", "ip")
 TECHNOLOGIES = ("veth",)
 
 LIMIT = 5  # seconds that ovs-vsctl and ovs-ofctl wait for the daemons, and more for what is large
