@@ -10,7 +10,7 @@ a staging folder that becomes the real one when all is well and is removed when 
 import os
 import stat
 
-from .core.errors import BadImage, show
+from .core.errors import NO_ROOM, BadImage, show
 
 PACKED = 8 << 20     # bytes of a .tgz
 UNPACKED = 16 << 20  # bytes that come out of it: files, headers and padding
@@ -43,6 +43,8 @@ def unpack(image, folder, digest=""):
     try:
         yield from _stage(image, folder, digest)
     except (OSError, ValueError) as error:  # ValueError: a path that cannot be one
+        if getattr(error, "errno", None) in NO_ROOM:
+            raise  # not the image's fault
         raise BadImage(os.path.basename(image), "cannot be unpacked: %s" % error)
     finally:
         _unpacking.discard(folder)

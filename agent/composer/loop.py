@@ -41,14 +41,15 @@ class Timer:
 class Loop:
     """`clock` gives seconds that never go back; `log` takes one line of text.
 
-    `longest` is (seconds, name) of the longest turn between two polls, named by the slowest call in it.  Set it to
-    NEVER to measure anew.
+    `longest` is (seconds, name) of the longest turn between two polls, named by the slowest call in it, `latest` by how
+    many seconds a timer was late at most.  Set them to NEVER and 0 to measure anew.
     """
     NEVER = (0.0, "")
 
     def __init__(self, clock=time.monotonic, log=log.line):
         self.clock, self.log = clock, log
         self.longest = self.NEVER
+        self.latest = 0.0           # seconds that a timer was late, at most
         self._slowest = self.NEVER  # the call that took longest in this turn, without the calls within it
         self._spent = 0.0           # seconds in calls, ever
         self._poll = select.poll()
@@ -142,6 +143,7 @@ class Loop:
         actions, self._actions = self._actions, []
         for timer in due:
             if timer.action:
+                self.latest = max(self.latest, now - timer.when)
                 self._call(timer.action)
         for action, arguments in actions:
             self._call(action, *arguments)

@@ -1,25 +1,26 @@
 """The system: performs steps.  The one place that starts processes, and one short function for each verb.
 
-What a plan yields at one time is performed side by side: folders and images in this process, in slices; all wishes
-for ip(8) as one child; programs and scripts as children.  A child has a session of its own, no stdin but a text,
-a clean environment and a limit; at the limit its process group is killed.  Output goes to memory files: a daemon
-that a script leaves behind would hold a pipe open.
+What a plan yields at one time is performed side by side: folders, images and control groups in this process, in
+slices; all wishes for ip(8) as one child; programs and scripts as children.  A child has a session of its own, no
+stdin but a text, a clean environment and a limit of time; at the limit its process group is told to end, and soon
+after killed.  (children.py)
 """
 import os
 import signal
-import subprocess
 
-from . import bundle, log, netns
+from . import bundle, children, log, netns, unixctl
+from .cgroups import Groups
 from .core import steps
-from .core.errors import Refused, StepFailed
+from .core.errors import Refused, StepFailed, failed
 
 COMMAND_LIMIT, SCRIPT_LIMIT = 60, 30  # seconds; ovs-vsctl and ovs-ofctl have shorter ones of their own
 CALLS = 8  # programs at one time, of all lists: the switch turns away more
 SLICE = 0.005  # seconds of work in this process before the loop turns
 AT_ONCE = 32  # children of one list of steps
-OUTPUT = 1 << 20  # bytes of a child's output that are read
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# $1: the doors of the function's control group  $2...: what runs in it.  Functions die before the agent does.
+JOIN = 'for door in $1; do echo 0 >"$door" || exit; done; echo 500 >/proc/self/oom_score_adj; shift; exec "$@"'
 # In the function's network namespace and a mount namespace of its own (`ip netns exec` makes both).
 # $1: its folder  $2: its image  $3: "up" to bring its ports up  $4: "off" for transmit checksums  $5...: the script
 ENTER = """\
@@ -40,30 +41,34 @@ NESTED = 'mkdir -p "$home/tmp/run" && mount --rbind "$home/run" "$home/tmp/run" 
 
 
 class System:
-    """Performs steps with the help of the loop.  checksums: "off" where the datapath needs them off (FACTS)."""
+    """Performs steps with the help of the loop.  checksums: "off" where the datapath needs them off (FACTS).
 
-    def __init__(self, loop, environ=()):
-        self.loop = loop
-        self.environ = dict({"PATH": PATH, "LC_ALL": "C"}, **dict(environ))
+    rundir: where the daemons of the switch have their sockets.
+    """
+
+    def __init__(self, loop, rundir=""):
+        self.loop, self.rundir, self.groups = loop, rundir or "/var/run/openvswitch", Groups()
+        self.environ = dict({"PATH": PATH, "LC_ALL": "C"}, **({"OVS_RUNDIR": rundir} if rundir else {}))
         self.checksums = "on"
         self.enter = ENTER % (NESTED if os.path.realpath("/run").startswith("/tmp") else APART)
         self.slices = []  # generators of work in this process, one after the other
         self.starts = []  # of children, which begin one in a turn
         self.calls, self.waiting = 0, []  # `run` steps under way, and starts of those that are too many now
         self.performed = 0
+        self.verbs = {"unpack": _unpack, "mkdir": _mkdir, "remove": bundle.removing, "signal": self._signal,
+                      "group": self._group, "ungroup": self.groups.remove}
 
-    def perform(self, wanted, done):
-        """Perform a list of steps; call done([output or exception, ...]) in their order."""
+    def perform(self, wanted, done, quiet=False):
+        """Perform a list of steps; call done([output or exception, ...]) in their order.  quiet: nothing is logged."""
         results = [None] * len(wanted)
-        self.performed += len(wanted)
-        for step in wanted:
-            log.write("step", steps.line(step))
-        if not any([step.verb in IN_PROCESS for step in wanted]):
+        if not quiet:
+            self.performed += len(wanted)
+            for step in wanted:
+                log.write("step", steps.line(step))
+        if not any([step.verb in self.verbs for step in wanted]):
             self._children(wanted, results, done)
             return
-        self.slices.append((_in_slices(wanted, results), lambda: self._children(wanted, results, done)))
-        if len(self.slices) == 1:
-            self._slice()
+        self._in_turn(self._in_slices(wanted, results), lambda: self._children(wanted, results, done))
 
     def prune(self, folder, used):
         """Remove what is in a folder but not `used`; done when no other work in this process is."""
@@ -74,17 +79,52 @@ class System:
         if unused:
             self.perform([steps.remove(path) for path in unused], lambda results: None)
 
+    def _in_turn(self, work, then):
+        self.slices.append((work, then))
+        if len(self.slices) == 1:
+            self._slice()
+
     def _slice(self):
-        """Do the next slice of the work in this process, and come back for more."""
+        """Do the next slice of the work in this process, and come back for more.  A work that yields seconds waits."""
         end = self.loop.clock() + SLICE
         while self.slices:
             work, then = self.slices[0]
-            if next(work, work) is work:
-                self.slices.pop(0)
+            pause = next(work, work)
+            if pause is work:
                 self.loop.soon(then)
+            elif pause:
+                self.loop.at(pause, lambda work=work, then=then: self._in_turn(work, then))
             elif self.loop.clock() > end:
                 self.loop.soon(self._slice)
                 return
+            else:
+                continue
+            self.slices.pop(0)
+
+    def _in_slices(self, wanted, results):
+        """Perform the steps of a list that are for this process; a generator that yields between slices."""
+        for index, step in enumerate(wanted):
+            if step.verb in self.verbs:
+                try:
+                    results[index] = (yield from self.verbs[step.verb](*step.words)) or ""
+                except Refused as refusal:
+                    results[index] = refusal
+                except Exception as error:  # whatever it is: the work of the others goes on
+                    results[index] = failed(steps.line(step), error)
+                yield
+
+    def _group(self, namespace, *limits):
+        self.groups.make(namespace, dict([(key, float(value)) for key, value in [word.split("=") for word in limits]]))
+        yield
+
+    def _signal(self, namespace, name):
+        """STOP and CONT are for the freezer, if there is one; KILL is for all that the function has left."""
+        there = any([os.path.exists(door) for door in self.groups.doors(namespace)])
+        if name == "KILL" and there:
+            self.groups.kill(namespace)
+        elif name == "KILL" or not self.groups.freeze(namespace, name == "STOP"):
+            netns.signal([namespace], getattr(signal, "SIG" + name))
+        yield
 
     def _children(self, wanted, results, done):
         """Start the children of a list of steps, AT_ONCE at a time."""
@@ -95,6 +135,8 @@ class System:
         for index, step in enumerate(wanted):
             if step.verb in ("run", "script"):
                 todo.append(self._child(step, index, results))
+            elif step.verb == "ask":
+                todo.append(self._ask(step, index, results))
         left = [len(todo)]
         if not todo:
             done(results)
@@ -148,6 +190,21 @@ class System:
                 finish(0, "")
         return start
 
+    def _ask(self, step, index, results):
+        """Return a function that performs an `ask` step."""
+        def start(ended):
+            def finish(answer, why):
+                results[index] = StepFailed(steps.line(step), why) if why else answer
+                ended()
+
+            try:
+                with open("%s/%s.pid" % (self.rundir, step.words[0])) as file:
+                    path = "%s/%s.%d.ctl" % (self.rundir, step.words[0], int(file.read()))
+                unixctl.Ask(self.loop, path, step.words[1], step.words[2:], finish)
+            except (OSError, ValueError) as error:
+                finish("", "no answer: %s" % error)
+        return start
+
     def _child(self, step, index, results):
         """Return a function that performs a `run` or `script` step."""
         def start(ended):
@@ -159,7 +216,9 @@ class System:
                 self.calls += 1
             if step.verb == "script":
                 (space, home, image, name), limit = words[:4], SCRIPT_LIMIT
-                words = ("ip", "netns", "exec", space, "sh", "-c", self.enter, "enter", home, image,
+                words = ("sh", "-c", JOIN, "join",
+                         " ".join([door for door in self.groups.doors(space) if os.path.exists(door)]),
+                         "ip", "netns", "exec", space, "sh", "-c", self.enter, "enter", home, image,
                          "up" if name in ("start", "update") else "", self.checksums, name) + words[4:]
 
             def finish(code, output):
@@ -170,56 +229,11 @@ class System:
                 results[index] = output if code == 0 else StepFailed(steps.line(step), _ending(code, limit, output), code)
                 ended()
 
-            self.start(words, step.stdin, step.env, limit, finish)
+            self.start(words, step.stdin, step.env, limit, finish, step.verb == "script")
         return start
 
-    def start(self, argv, stdin, env, limit, done):
-        """Start a child; call done(exit status or None at the limit, output)."""
-        out = text = None
-        state = {"late": False}
-        try:
-            out = os.memfd_create("output")
-            if stdin:
-                text = os.memfd_create("input")
-                os.write(text, stdin.encode())
-                os.lseek(text, 0, os.SEEK_SET)
-            child = subprocess.Popen(argv, stdin=text if stdin else subprocess.DEVNULL, stdout=out, stderr=out,
-                                     env=dict(self.environ, **dict(env)), cwd="/", start_new_session=True)
-        except OSError as error:
-            if out is not None:
-                os.close(out)
-            done(127, "%s: %s" % (argv[0], error.strerror))
-            return
-        finally:
-            if text is not None:
-                os.close(text)
-
-        def late():
-            state["late"] = True
-            os.killpg(child.pid, signal.SIGKILL)
-
-        def ended(code):
-            timer.cancel()
-            child.returncode = code  # the loop has waited for it
-            output = os.pread(out, OUTPUT, max(0, os.fstat(out).st_size - OUTPUT))
-            os.close(out)
-            done(None if state["late"] else code, output.decode("utf-8", "replace"))
-
-        timer = self.loop.at(limit, late)
-        self.loop.watch(child.pid, ended)
-
-
-def _in_slices(wanted, results):
-    """Perform the steps of a list that are for this process; a generator that yields between slices."""
-    for index, step in enumerate(wanted):
-        if step.verb in IN_PROCESS:
-            try:
-                results[index] = (yield from IN_PROCESS[step.verb](*step.words)) or ""
-            except Refused as refusal:
-                results[index] = refusal
-            except Exception as error:  # whatever it is: the work of the others goes on
-                results[index] = StepFailed(steps.line(step), str(error))
-            yield
+    def start(self, argv, stdin, env, limit, done, leaves=False):
+        children.start(self.loop, argv, stdin, dict(self.environ, **dict(env)), limit, done, leaves)
 
 
 def _unpack(image, digest, folder):
@@ -232,14 +246,6 @@ def _unpack(image, digest, folder):
 def _mkdir(folder):
     os.makedirs(folder, 0o755, exist_ok=True)
     yield
-
-
-def _signal(namespace, name):
-    netns.signal([namespace], getattr(signal, "SIG" + name))
-    yield
-
-
-IN_PROCESS = {"unpack": _unpack, "mkdir": _mkdir, "remove": bundle.removing, "signal": _signal}
 
 
 def _ip_failure(lines, output):

@@ -5,6 +5,9 @@ node failed).  They are caught in three places only: rest, orchestrator, loop.
 """
 
 
+NO_ROOM = (28, 122)  # ENOSPC, EDQUOT: no space left on device, disk quota exceeded
+
+
 class Refused(Exception):
     """A request that is not carried out.  `where` is the place in the request, "" if it is all of it."""
     status = 409
@@ -53,6 +56,11 @@ class Unavailable(Refused):
     headers = (("Retry-After", "5"),)
 
 
+class Full(Refused):
+    """A disk has no room for what the node has to write."""
+    status = 507
+
+
 class BadImage(Refused):
     """An image that is not what its template says, or that could do harm."""
     status = 409
@@ -68,6 +76,14 @@ class StepFailed(Exception):
         self.command = command
         self.output = output
         self.code = code  # the exit status, if there was one
+
+
+def failed(place, error):
+    """Return what an exception of the operating system means to whoever asked; `place` says what was tried."""
+    number = getattr(error, "errno", None)
+    if number in NO_ROOM:
+        return Full("", "%s: %s: free some, then try again" % (place, error))
+    return StepFailed(place, str(error))
 
 
 def nearest(word, words):

@@ -3,8 +3,10 @@
     run     a program                                            ovs-vsctl --timeout=10 add-br lsi1
     ip      a line for ip(8); wishes, so presence and absence are fine; many in a row are one child process
     script  a script of a function, in the function's namespace  ip netns exec composer:g1:fw ./start
+    ask     a daemon, over its control socket: no child          ovs-appctl -t ovs-vswitchd memory/show
     unpack  an image into a folder                               mkdir X && tar -xzf fw.tgz -C X
-    signal  to every process in a namespace                      ip netns pids composer:g1:fw | xargs kill -STOP
+    group   a control group with limits, by the name of a function's namespace; ungroup ends all in it and removes it
+    signal  to every process of a function                       ip netns pids composer:g1:fw | xargs kill -STOP
     mkdir, remove  a folder and all in it                        mkdir -p X, rm -rf X
 
 A plan is a generator: it yields a step, or a list of steps that are independent of each other, and is sent
@@ -33,13 +35,28 @@ def script(namespace, home, image, name, arguments, env):
     return Step("script", (namespace, home, image, name) + tuple(arguments), "", tuple(env))
 
 
+def ask(daemon, method, *words):
+    """Ask a daemon of the switch that has a control socket; the output is its answer."""
+    return Step("ask", (daemon, method) + words, "", ())
+
+
 def unpack(image, digest, folder):
     """Unpack `image` (a .tgz whose sha256 is `digest`, "" if its template does not say) into `folder`."""
     return Step("unpack", (image, digest, folder), "", ())
 
 
+def group(namespace, limits):
+    """Have a control group for the function of this namespace; limits: {"memory": MiB, "pids": number, "cpu": cores}."""
+    return Step("group", (namespace,) + tuple(["%s=%s" % (key, limits[key]) for key in sorted(limits)]), "", ())
+
+
+def ungroup(namespace):
+    """End every process of a function, and remove its control group."""
+    return Step("ungroup", (namespace,), "", ())
+
+
 def signal(namespace, name):
-    """Send a signal, such as STOP, to every process in a namespace."""
+    """Send a signal, such as STOP, to every process of a function."""
     return Step("signal", (namespace, name), "", ())
 
 
@@ -68,6 +85,12 @@ def line(step):
         return "mkdir -p %s && tar -xzf %s -C %s" % (quote(words[2]), quote(words[0]), quote(words[2]))
     if step.verb == "signal":
         return "ip netns pids %s | xargs kill -%s" % (quote(words[0]), words[1])
+    if step.verb == "ask":
+        return "ovs-appctl -t " + _words(words)
+    if step.verb == "group":
+        return "mkdir -p composer/%s  # a control group, %s" % (quote(words[0]), " ".join(words[1:]) or "no limits")
+    if step.verb == "ungroup":
+        return "rmdir composer/%s  # the control group, when all in it is killed" % quote(words[0])
     return {"mkdir": "mkdir -p ", "remove": "rm -rf "}[step.verb] + _words(words)
 
 
