@@ -60,12 +60,14 @@ def nothing_left(request):
 
 
 def _machine():
-    """Return what tests could leave behind, a line each: namespaces, links, folders, processes."""
+    """Return what tests could leave behind, a line each: namespaces, links, folders, processes, control groups."""
     namespaces = {"namespace " + path for path in glob.glob("/run/netns/*") + glob.glob("/etc/netns/*")}
     links = {"link " + name for name in os.listdir("/sys/class/net")}
     folders = {"folder " + path for path in glob.glob("/tmp/composer-%d-*" % os.getpid())}
     programs = {"process %d %s" % (pid, name) for pid, name in processes("self") if _ours(pid, name)}
-    return namespaces | links | folders | programs
+    groups = {"control group " + path for pattern in ("/sys/fs/cgroup/composer*", "/sys/fs/cgroup/*/composer*")
+              for path in glob.glob(pattern) if os.path.basename(path).startswith(("composer-%d-" % os.getpid(), "composer:"))}
+    return namespaces | links | folders | programs | groups
 
 
 def _ours(pid, name):

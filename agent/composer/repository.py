@@ -11,6 +11,7 @@ from . import log
 from .core import json
 
 LARGEST = 8 << 20  # bytes of an image
+LIMITS = ("memory", "pids", "cpu")  # in MiB, processes, cores
 MOST = 64  # dependencies, ports or attributes of a template
 
 
@@ -76,12 +77,19 @@ def _check(template):
             raise ValueError("%s: should be a string of one line" % key)
     if "/" in template["uri-image"]:
         raise ValueError("uri-image: should be the name of a file in the repository, without /")
-    if not isinstance(template.get("memory-size", 0), (int, float)):
+    if not _is_amount(template.get("memory-size", 1) or 1):
         raise ValueError("memory-size: should be a number of MiB")
     for key, kind, name in (("dependencies", list, "a list"), ("ports", list, "a list"), ("attributes", dict, "an object")):
         found = template.get(key, kind())
         if not isinstance(found, kind) or len(found) > MOST:
             raise ValueError("%s: should be %s of %d at most" % (key, name, MOST))
+    cores = template.get("CPUrequirements", {})
+    cores = cores.get("socket", []) if isinstance(cores, dict) else None
+    if not isinstance(cores, list) or not all([isinstance(one, dict) and _is_amount(one.get("coreNumbers", 1)) for one in cores]):
+        raise ValueError('CPUrequirements: should be like {"socket": [{"coreNumbers": 1}]}')
+    limits = template.get("limits", {})
+    if not isinstance(limits, dict) or set(limits) - set(LIMITS) or not all([_is_amount(one) for one in limits.values()]):
+        raise ValueError("limits: should be an object with some of %s, each a number above 0" % ", ".join(LIMITS))
     if not all([_is_word(dependency) for dependency in template.get("dependencies", ())]):
         raise ValueError('dependencies: each should be a string of one line, such as "nft" or "module:nf_tables"')
     for spec in template.get("ports", ()):
@@ -95,6 +103,10 @@ def _check(template):
 
 def _is_place(word, least):
     return word.isascii() and word.isdigit() and len(word) <= 3 and int(word) >= least
+
+
+def _is_amount(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1 << 31
 
 
 def _is_word(value):

@@ -98,7 +98,7 @@ def images(graph):
     """Return what the resolver would."""
     result = {}
     for sf in graph.sfs:
-        result[sf.id] = {"type": "native", "template": sf.name, "image": "/nsf/%s.tgz" % sf.name, "digest": "d-" + sf.name,
+        result[sf.id] = {"type": "native", "template": sf.name, "image": "/nsf/%s.tgz" % sf.name, "digest": "d-" + sf.name, "limits": {},
                          "positions": dict([(port.id, index) for index, port in enumerate(sf.ports)])}
     return result
 

@@ -63,6 +63,8 @@ def kinds(seen):
             found.append("unmake" if "--if-exists" in words else "make")
         elif words[0] == "env":
             found.append([word for word in words if "/" in word and "=" not in word][0].split("/")[-1])
+        elif "kill" in words:
+            found.append("kill")
         else:
             found.append(words[0] if words[0] != "ip" else " ".join(words[:3]))
     return found
@@ -76,15 +78,15 @@ def test_a_deploy_makes_then_starts_then_steers_and_traffic_flows_last():
 
 def test_a_delete_is_the_reverse():
     seen, ended = rounds(plan.take_down(deployed(graph(CHAIN)), EMPTY, Drivers))
-    assert kinds(seen) == ["rules of lsi0", "stop", "unmake", "ip link del", "rm"]
+    assert kinds(seen) == ["rules of lsi0", "stop", "kill", "unmake", "ip link del", "rm"]
     assert not any(ended)
 
 
 def test_a_delete_that_cannot_stop_a_function_goes_on():
     seen, ended = rounds(plan.take_down(deployed(graph(CHAIN)), EMPTY, Drivers), fails=["/stop ", "ovs-vsctl"])
-    assert kinds(seen) == ["rules of lsi0", "stop", "unmake", "unmake", "ip link del", "rm"]
+    assert kinds(seen) == ["rules of lsi0", "stop", "kill", "unmake", "unmake", "ip link del", "rm"]
     assert any(ended)
-    assert "--no-wait" in seen[3][0] and "--no-wait" not in seen[2][0]
+    assert "--no-wait" in seen[4][0] and "--no-wait" not in seen[3][0]
 
 
 def test_an_update_to_the_same_has_no_steps():
@@ -94,7 +96,7 @@ def test_an_update_to_the_same_has_no_steps():
     assert rounds(plan.update(old, new, Drivers))[0] == []
 
 
-REPLACED = ["mkdir", "make", "start", "rules of lsi1", "stop", "unmake", "ip link del", "rm"]
+REPLACED = ["mkdir", "make", "start", "rules of lsi1", "stop", "kill", "unmake", "ip link del", "rm"]
 
 # before, after: the rounds of the update
 UPDATES = (
@@ -115,7 +117,7 @@ UPDATES = (
     # a graph whose rules all stay on LSI-0 has no LSI until a rule needs one
     (graph("a > b", ports=""), graph("a > b, b > a", ports=""), ["rules of lsi0"]),
     (graph("a > b", ports=""), graph("a > f:1"), ["mkdir", "make", "start", "rules of lsi1", "rules of lsi0"]),
-    (graph("a > f:1"), graph("a > b", ports=""), ["rules of lsi0", "stop", "unmake", "ip link del", "rm"]))
+    (graph("a > f:1"), graph("a > b", ports=""), ["rules of lsi0", "stop", "kill", "unmake", "ip link del", "rm"]))
 
 
 def test_an_update_does_what_has_changed_and_in_order():
@@ -131,14 +133,14 @@ def test_deploying_and_deleting_are_updates():
     assert kinds(rounds(plan.update(EMPTY, new, Drivers))[0]) == ["rules of lsi0"]
     assert rounds(plan.update(EMPTY, EMPTY, Drivers))[0] == []
     taken = rounds(plan.update(deployed(graph(CHAIN)), EMPTY, Drivers))[0]
-    assert taken[-4:] == rounds(plan.take_down(deployed(graph(CHAIN)), EMPTY, Drivers))[0][-4:]
+    assert taken[-5:] == rounds(plan.take_down(deployed(graph(CHAIN)), EMPTY, Drivers))[0][-5:]
 
 
 def test_a_function_without_an_update_script_is_stopped_and_started():
     old = deployed(graph(CHAIN), "start stop")
-    assert kinds(rounds(plan.update(old, place(graph(CHAIN, {"A": "1"}), old), Drivers))[0]) == ["stop", "start"]
+    assert kinds(rounds(plan.update(old, place(graph(CHAIN, {"A": "1"}), old), Drivers))[0]) == ["stop", "kill", "start"]
     old = deployed(graph(CHAIN), "start")
-    assert kinds(rounds(plan.update(old, place(graph(CHAIN, {"A": "1"}), old), Drivers))[0]) == ["ip netns pids", "start"]
+    assert kinds(rounds(plan.update(old, place(graph(CHAIN, {"A": "1"}), old), Drivers))[0]) == ["kill", "start"]
 
 
 def test_an_update_script_is_told_which_ports_came_and_went():
@@ -181,9 +183,9 @@ def test_a_failure_before_the_rules_changed_undoes_what_was_done_and_stops_no_ot
     for fails, found in (
             ("netns add", ["mkdir", "ip link del", "rm"]),
             ("--may-exist", ["mkdir", "make", "unmake", "ip link del", "rm"]),
-            ("/start", ["mkdir", "make", "start", "stop", "unmake", "ip link del", "rm"]),
-            ("add-flows lsi1", ["mkdir", "make", "start", "rules of lsi1", "stop", "unmake", "ip link del", "rm"]),
-            ("add-flows lsi0", ["mkdir", "make", "start", "rules of lsi1", "rules of lsi0", "rules of lsi0", "stop",
+            ("/start", ["mkdir", "make", "start", "stop", "kill", "unmake", "ip link del", "rm"]),
+            ("add-flows lsi1", ["mkdir", "make", "start", "rules of lsi1", "stop", "kill", "unmake", "ip link del", "rm"]),
+            ("add-flows lsi0", ["mkdir", "make", "start", "rules of lsi1", "rules of lsi0", "rules of lsi0", "stop", "kill",
                                 "unmake",
                                 "ip link del", "rm"])):
         seen, failure = rounds(plan.update(EMPTY, place(graph(CHAIN), EMPTY), Drivers), fails=[fails])

@@ -32,7 +32,15 @@ def images(templates, offer=None, placed=None, read=None, ports=("1", "2"), **sf
 
 def test_a_function_is_made_from_the_template_that_has_it():
     assert images([BRIDGE, FIREWALL]) == {"type": "native", "template": "fw-nft", "image": "/nsf/fw.tgz", "digest": "d1",
-                                          "positions": {"1": 0, "2": 1}}
+                                          "limits": {"memory": 20, "pids": 64, "cpu": 1}, "positions": {"1": 0, "2": 1}}
+
+
+def test_a_function_may_take_what_its_template_says():
+    for template, memory, pids, cpu in (
+            ({}, resolver.MEMORY, resolver.PIDS, 1), ({"memory-size": 100}, 116, resolver.PIDS, 1),
+            ({"CPUrequirements": {"socket": [{"coreNumbers": 2}, {"coreNumbers": 1}]}}, resolver.MEMORY, resolver.PIDS, 3),
+            ({"memory-size": 8, "limits": {"memory": 9, "pids": 5, "cpu": 0.5}}, 9, 5, 0.5)):
+        assert resolver.limits(template) == {"memory": memory, "pids": pids, "cpu": cpu}
 
 
 # templates, what the node offers: the one that is taken

@@ -4,6 +4,7 @@
     port l1s0p0 on lsi1 g                 veth l1s0p0 to eth0 of composer:g:fw
     flow lsi1 table=0,... actions=...     folder /runtime/functions/1-0/tmp
                                           function composer:g:fw runs SAY=hello
+    group composer:g:fw                   (its control group)
 
 It is as strict as the real one where that matters: a namespace that is not there takes no veth, a flow may not
 name an unknown port, ovs-vsctl says 0 where a device is missing, a transaction is done as a whole or not at all.
@@ -24,7 +25,7 @@ class FakeSystem:
     """fail_at: numbers of the steps that fail, counted from 1; `late`: they do their work all the same."""
 
     def __init__(self, interfaces, fail_at=(), late=False):
-        self.world = {"bridge": {}, "port": {}, "flow": {}, "namespace": {}, "veth": {}, "folder": {}, "function": {}}
+        self.world = {"bridge": {}, "port": {}, "flow": {}, "namespace": {}, "veth": {}, "folder": {}, "function": {}, "group": {}}
         self.interfaces, self.fail_at, self.late = set(interfaces), fail_at, late
         self.failed, self.lines = [], []  # of the steps that failed, of all
 
@@ -121,6 +122,15 @@ class FakeSystem:
     def _signal(self, step):
         return ""
 
+    def _group(self, step):
+        self.world["group"][step.words[0]] = ""
+        return ""
+
+    def _ungroup(self, step):
+        self.world["group"].pop(step.words[0], None)
+        self.world["function"].pop(step.words[0], None)
+        return ""
+
     # Open vSwitch.
 
     def _vsctl(self, words):
@@ -156,10 +166,11 @@ class FakeSystem:
         self._check(not at or lenient and at[0][2] == bridge, "there is a port " + port)
         self.world["port"].setdefault((port, "on", bridge), "")
 
-    def _del_port(self, lenient, bridge, port):
+    def _del_port(self, lenient, *words):
+        bridge, port = words if len(words) == 2 else (None, words[0])
         at = [name for name in self.world["port"] if name[0] == port]
         self._check(lenient or at, "no port " + port)
-        self._check(not at or at[0][2] == bridge, "bridge %s does not have a port %s" % (bridge, port))
+        self._check(not at or bridge in (None, at[0][2]), "bridge %s does not have a port %s" % (bridge, port))
         self._forget("port", lambda name, what: name[0] == port)
 
     def _set(self, lenient, table, name, *settings):

@@ -37,7 +37,7 @@ def system(fail_at=(), late=False):
     """A node that has LSI-0 and its interfaces."""
     one = FakeSystem(INTERFACES)
     one.drive(ovs.transact([ovs.MAKE["lsi"](names.LSI0, "node", "netdev")]
-                           + [ovs.MAKE["sap"](names.LSI0, name, "node") for name in INTERFACES]))
+                           + [ovs.MAKE["sap"](names.LSI0, name, "node", "7") for name in INTERFACES]))
     one.drive(ovs.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS]))
     one.lines, one.fail_at, one.late = [], fail_at, late
     return one
@@ -51,7 +51,7 @@ def place(body, old=NOTHING):
     """Return a graph placed; each function has an image of its own name."""
     found = sffg.parse(body)
     images = {one.id: {"type": "native", "template": one.name, "image": "/repository/%s.tgz" % one.name,
-                       "digest": one.name, "positions": {port.id: index for index, port in enumerate(one.ports)}}
+                       "digest": one.name, "limits": {}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
               for one in found.sfs}
     return plan.place(old, found, images, 1, "/runtime")
 

@@ -1,11 +1,12 @@
 """Native service functions: a bundle of scripts, run in a network namespace of the function's own.
 
-The bundle is unpacked once per image; the function's folder holds its private /run and /tmp.  Paper, 6.1;
-nsf/CONTRACT.md is what the scripts rely on.
+The bundle is unpacked once per image; the function's folder holds its private /run and /tmp; its processes are in a
+control group of its own, by which they are limited, paused and ended.  Paper, 6.1; nsf/CONTRACT.md is what the
+scripts rely on.
 """
 from ..core import names
 from ..core.errors import StepFailed
-from ..core.steps import ip, mkdir, remove, script, signal, unpack
+from ..core.steps import group, ip, mkdir, remove, script, signal, ungroup, unpack
 
 NAME = "native"
 NEEDS = ("ip", "mount")
@@ -15,9 +16,9 @@ STOPPED = 3  # exit status of `status`
 
 
 def create(sf):
-    """Make the function's namespace and folders, and unpack its image."""
+    """Make the function's namespace, folders and control group, and unpack its image."""
     listing = yield [unpack(sf["image"], sf["digest"], sf["folder"]), mkdir(sf["home"] + "/run/sf"),
-                     mkdir(sf["home"] + "/tmp"), ip("netns", "add", sf["netns"])]
+                     mkdir(sf["home"] + "/tmp"), group(sf["netns"], sf["limits"]), ip("netns", "add", sf["netns"])]
     sf["scripts"] = listing[0].split()
 
 
@@ -30,12 +31,21 @@ def start(sf):
 
 
 def stop(sf):
-    """Stop the function; without a script for that, end the processes in its namespace."""
-    yield _script(sf, "stop") if "stop" in sf["scripts"] else signal(sf["netns"], "KILL")
+    """Stop the function, and end whatever of it is still there."""
+    if "stop" in sf["scripts"]:
+        try:
+            yield from _awake(sf)
+            yield _script(sf, "stop")
+        except StepFailed:
+            yield signal(sf["netns"], "KILL")
+            raise
+    yield signal(sf["netns"], "KILL")
 
 
 def update(old, new):
-    """Tell a running function of its ports and variables; one that cannot be told is stopped and started."""
+    """Tell a function of its limits, ports and variables; one that cannot be told is stopped and started."""
+    if new["limits"] != old["limits"]:
+        yield group(new["netns"], new["limits"])
     if new["state"] == "stopped":
         return
     if "update" not in new["scripts"]:
@@ -43,7 +53,10 @@ def update(old, new):
         yield from start(new)
         return
     before, after = [set([port["number"] for port in sf["ports"]]) for sf in (old, new)]
+    yield from _awake(new)
     yield _script(new, "update", (("SF_PORTS_ADDED", _inside(after - before)), ("SF_PORTS_REMOVED", _inside(before - after))))
+    if new["state"] == "paused":
+        yield from pause(new)
 
 
 def pause(sf):
@@ -55,20 +68,26 @@ def resume(sf):
 
 
 def status(sf):
-    """Return what the function says of itself: "running", "stopped" or "failed"."""
+    """Return what the function says of itself: ("running", "stopped", "failed" or "" if it cannot tell, and why)."""
     if "status" not in sf["scripts"]:
-        return sf["state"]
+        return "", ""
     try:
         yield _script(sf, "status")
     except StepFailed as failure:
-        return "stopped" if failure.code == STOPPED else "failed"
-    return "running"
+        return ("stopped" if failure.code == STOPPED else "failed"), failure.output
+    return "running", ""
 
 
 def destroy(sf):
-    """End every process in the function's namespace, and remove the namespace and the folders."""
-    yield ip("netns", "del", sf["netns"])
+    """End every process of the function, and remove its namespace, its control group and its folders."""
+    yield [ungroup(sf["netns"]), ip("netns", "del", sf["netns"])]
     yield remove(sf["home"])
+
+
+def _awake(sf):
+    """Let a paused function go on if it was paused by a signal: no script of it would, either."""
+    if sf["state"] == "paused" and "pause" not in sf["scripts"]:
+        yield signal(sf["netns"], "CONT")
 
 
 def _script(sf, name, more=()):

@@ -11,11 +11,11 @@ complaint: its function is gone all the same.  Destroy never minds absence, crea
 A *placed* graph is a dict of JSON values, so that it can be stored:
     {"id", "number", "lsi": bool, "links": {port: number}, "low": {rule id: low half of its cookie},
      "sfs": {sf id: {"id", "name", "number", "netns", "home", "type", "template", "image", "digest", "folder",
-                     "ports": [{"id", "number", "mac"}, ...], "variables": {...}, "scripts": [...]}}}
+                     "ports": [{"id", "number", "mac"}, ...], "variables": {...}, "limits": {...}, "scripts": [...]}}}
 and beside it, not stored, "graph": the Graph, and "flows": what placed_flows returned.  Paper, Figure 7.
 """
 from . import flows, names, steering, values
-from .errors import Refused, StepFailed
+from .errors import Conflict, Refused, StepFailed, listed
 
 
 def empty(graph_id):
@@ -26,7 +26,7 @@ def empty(graph_id):
 def place(old, graph, images, number, runtime):
     """Return `graph` placed: every name that its plan needs, keeping those of `old`.
 
-    images: {sf id: {"type", "template", "image", "digest", "positions": {port id: position from 0}}};
+    images: {sf id: {"type", "template", "image", "digest", "limits", "positions": {port id: position from 0}}};
     number: of the graph, if `old` has none; runtime: the folder for what lasts until the next boot.
     """
     number = old["number"] or number
@@ -38,8 +38,8 @@ def place(old, graph, images, number, runtime):
         ports = [{"id": port.id, "number": image["positions"][port.id], "mac": values.mac_text(port.mac) if port.mac else ""} for port in sf.ports]
         one = {"id": sf.id, "name": sf.name, "type": image["type"], "template": image["template"],
                "image": image["image"], "digest": image["digest"], "folder": "%s/images/%s" % (runtime, image["digest"]),
-               "ports": sorted(ports, key=lambda port: port["number"]), "variables": sf.variables, "graph": graph.id,
-               "lsi": names.lsi(number), "scripts": []}
+               "ports": sorted(ports, key=lambda port: port["number"]), "variables": sf.variables,
+               "limits": image["limits"], "graph": graph.id, "lsi": names.lsi(number), "scripts": []}
         if before and _replaces(before, one):
             before = None
         sf_number = before["number"] if before else next(numbers)
@@ -95,9 +95,51 @@ def take_down(old, new, drivers):
     return left, complaints
 
 
-def rules(placed, drivers):
-    """Yield the steps that set all rules of a placed graph again, on a switch that has lost them."""
-    yield from _steer(empty(placed["id"]), placed, drivers, [])
+def touched(old, new):
+    """Return the numbers of the functions that an update makes, changes or takes down."""
+    return set([sf["number"] for sf in _gone_sfs(new, old) + _gone_sfs(old, new) + _changed_sfs(old, new)])
+
+
+def mend(placed, broken, drivers):
+    """Yield the steps that make a placed graph whole again, whatever of it is there; return {sf id: why it failed}.
+
+    broken: numbers of the functions that are made anew.  All else that is there stays as it is, with its packets.
+    A function that does not start is nobody else's concern: it is the supervisor's.
+    """
+    sfs = [sf for sf in placed["sfs"].values() if sf["number"] in broken]
+    made = ports(dict(placed, sfs=dict([(sf["id"], sf) for sf in sfs])), empty(placed["id"]))
+    left, failed, lsi, mark = [], {}, names.lsi(placed["number"]), placed["id"]
+    yield from _dismantle([("port", (lsi, name, mark)) for name, _, _ in made], drivers, left)
+    yield from _destroy(sfs, made, drivers, left)
+    if left:
+        raise left[0]
+    yield from _create(sfs, made, drivers)
+    parts = _parts(placed, empty(mark), drivers)
+    if parts:
+        yield from drivers.vswitch.transact([drivers.vswitch.MAKE[kind](*words) for kind, words in parts])
+    yield from together([_try(_driver(sf, drivers).start(sf), sf["id"], failed) for sf in sfs])
+    yield from rules(placed, drivers, anew=True)
+    return failed
+
+
+def rules(placed, drivers, anew=False):
+    """Yield the steps that set all rules of a placed graph: far ends first, on a switch that has lost them.
+
+    anew: take out first, in the same bundle, what there may be of them.
+    """
+    first = [flows.delete_graph(placed["number"])] if anew else []
+    base, far = placed_flows(placed)
+    for switch, wanted in ([(names.lsi(placed["number"]), far)] if placed["lsi"] else []) + [(names.LSI0, base)]:
+        yield from drivers.vswitch.change_rules(switch, first + [flows.add(flow) for flow in wanted])
+
+
+def on_switch(placed):
+    """Return what a placed graph has on the switch: (names of LSIs, of ports)."""
+    lsis = [names.lsi(placed["number"])] if placed["lsi"] else []
+    found = [name for name, _, _ in ports(placed, empty(placed["id"]))]
+    for link in set(placed["links"].values()):
+        found.extend(names.link(placed["number"], link))
+    return set(lsis), set(found)
 
 
 def placed_flows(placed):
@@ -165,12 +207,10 @@ def together(generators, failures=None):
 
 def _make(old, new, drivers, undo):
     """Make what only `new` has, and update the functions that stay but differ."""
-    vswitch = drivers.vswitch
-    fresh, changed, made, parts = _gone_sfs(new, old), _changed_sfs(old, new), ports(new, old), _parts(new, old, drivers)
+    vswitch, parts = drivers.vswitch, _parts(new, old, drivers)
+    fresh, changed, made = _gone_sfs(new, old), _changed_sfs(old, new), ports(new, old)
     undo.append(lambda left: _destroy(fresh, made, drivers, left))
-    yield from together([_driver(sf, drivers).create(sf) for sf in fresh]
-                        + [vswitch.make_port(name, sf["netns"], names.inside(port["number"]), port["mac"])
-                           for name, sf, port in made])
+    yield from _create(fresh, made, drivers)
     if parts:
         undo.append(lambda left: _dismantle(parts, drivers, left))
         yield from vswitch.transact([vswitch.MAKE[kind](*words) for kind, words in parts])
@@ -178,6 +218,20 @@ def _make(old, new, drivers, undo):
     undo.append(lambda left: together([_driver(sf, drivers).update(sf, old["sfs"][sf["id"]]) for sf in changed], left))
     yield from together([_driver(sf, drivers).start(sf) for sf in fresh]
                         + [_driver(sf, drivers).update(old["sfs"][sf["id"]], sf) for sf in changed])
+
+
+def _create(sfs, made, drivers):
+    return together([_driver(sf, drivers).create(sf) for sf in sfs]
+                    + [drivers.vswitch.make_port(name, sf["netns"], names.inside(port["number"]), port["mac"])
+                       for name, sf, port in made])
+
+
+def _try(generator, key, failed):
+    """Drive a generator; what fails in it is noted under `key` and not raised."""
+    try:
+        yield from generator
+    except (StepFailed, Refused) as failure:
+        failed[key] = failure
 
 
 def _steer(old, new, drivers, undo):
@@ -214,7 +268,7 @@ def _between(old, new):
 
 
 def _stop(sfs, drivers, left):
-    return together([_driver(sf, drivers).stop(sf) for sf in sfs], left)
+    return together([_driver(sf, drivers).stop(sf) for sf in sfs if sf["type"] in drivers.compute], left)
 
 
 def _dismantle(parts, drivers, left):
@@ -225,7 +279,7 @@ def _dismantle(parts, drivers, left):
 
 def _destroy(sfs, gone, drivers, left):
     return together([drivers.vswitch.unmake_port(name) for name, _, _ in gone]
-                    + [_driver(sf, drivers).destroy(sf) for sf in sfs], left)
+                    + [_driver(sf, drivers).destroy(sf) for sf in sfs if sf["type"] in drivers.compute], left)
 
 
 def _parts(new, old, drivers):
@@ -257,10 +311,10 @@ def _gone_sfs(old, new):
 
 
 def _changed_sfs(old, new):
-    """Return the placed functions of `new` that `old` has too, with other ports or variables."""
+    """Return the placed functions of `new` that `old` has too, with other ports, variables or limits."""
     before = dict([(sf["number"], sf) for sf in old["sfs"].values()])
     return sorted([sf for sf in new["sfs"].values() if sf["number"] in before and any(
-        [sf[key] != before[sf["number"]][key] for key in ("ports", "variables")])], key=lambda sf: sf["number"])
+        [sf[key] != before[sf["number"]][key] for key in ("ports", "variables", "limits")])], key=lambda sf: sf["number"])
 
 
 def ports(new, old):
@@ -271,4 +325,6 @@ def ports(new, old):
 
 
 def _driver(sf, drivers):
+    if sf["type"] not in drivers.compute:  # any more: its package was removed
+        raise Conflict("", "function %s needs %s, this node offers %s" % (sf["id"], sf["type"], listed(drivers.compute)))
     return drivers.compute[sf["type"]]

@@ -6,9 +6,12 @@ is an object with .types {execution environment: its driver} and .has(dependency
 from . import names, values
 from .errors import Conflict, BadGraph, listed, show
 
+ROOM = 16  # MiB that the scripts of a function may take beside what its template says
+MEMORY, PIDS = 64, 64  # limits in MiB and in processes of a function whose template says nothing
+
 
 def resolve(graph, templates, offer, placed, read):
-    """Return {sf id: {"type", "template", "image", "digest", "positions"}} for core.plan.place.
+    """Return {sf id: {"type", "template", "image", "digest", "limits", "positions"}} for core.plan.place.
 
     placed: {sf id: placed function} of before, whose ports keep their positions; read(template) makes a template
     that came within the graph like those of the repository.
@@ -29,7 +32,8 @@ def resolve(graph, templates, offer, placed, read):
             raise Conflict(sf.where, "function %s cannot run here: %s" % (sf.name, "; ".join(refusals) or (
                 "no template has it, there are %s" % listed(functions(templates)))))
         images[sf.id] = {"type": best["vnf-type"], "template": best["name"], "image": best["path"],
-                         "digest": best["digest"], "positions": positions(sf.ports, best, kept)}
+                         "digest": best["digest"], "limits": limits(best),
+                         "positions": positions(sf.ports, best, kept)}
     return images
 
 
@@ -68,6 +72,18 @@ def refusal(template, sf, offer, kept):
         return "has %s ports, wanted are %d" % (
             least if least == most else "%d to %s" % (least, "any number of" if most is None else most), len(sf.ports))
     return ""
+
+
+def limits(template):
+    """Return what a function may take: {"memory": MiB, "pids": number, "cpu": cores}.
+
+    memory-size and CPUrequirements say what it needs; "limits" [N] of a template sets any of the three itself.
+    """
+    size, cores = template.get("memory-size"), template.get("CPUrequirements", {}).get("socket", [])
+    found = {"memory": int(size) + ROOM if size else MEMORY, "pids": PIDS,
+             "cpu": sum([one.get("coreNumbers", 0) for one in cores]) or 1}
+    found.update(template.get("limits", {}))
+    return found
 
 
 def port_range(template):
