@@ -49,10 +49,10 @@ def run(found):
     from .repository import Repository
     from .store import Store
     from .system import System
+    from .watch import Watch
     log.to(found.log)
     loop = Loop(log=log.line)
-    environ = {"OVS_RUNDIR": found.ovs.rundir} if found.ovs.rundir else {}
-    node = Orchestrator(loop, System(loop, environ), Drivers(found.vswitch), Store(found.state),
+    node = Orchestrator(loop, System(loop, found.ovs.rundir), Drivers(found.vswitch), Store(found.state),
                         Repository(found.repository), found)
     app = rest.application(node)
     servers = [Server(loop, app, address) for address in found.listen]
@@ -62,7 +62,8 @@ def run(found):
         if not server.address.startswith(("unix:", "127.", "[::1]")):
             log.write("agent", "there are no users: whoever reaches this address may do everything", listen=server.address)
     restore.read_store(node)
-    restore.start(node)
+    restore.start(node, "start")
+    Watch(node)
     try:
         loop.run()
     finally:

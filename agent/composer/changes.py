@@ -4,7 +4,7 @@ Each is given the node (the Orchestrator), the job and the entry of its graph; i
 """
 from . import host
 from .core import plan
-from .core.errors import NotFound, Unavailable
+from .core.errors import NotFound, StepFailed, Unavailable, failed
 
 STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running"}  # that a verb leads to
 
@@ -19,7 +19,7 @@ def put(node, job, entry, graph):
         node.end(job, entry, "unchanged")
         return
     outcome = "updated" if entry.placed else "created"
-    node.journal.open(entry.id, new["number"])
+    node.journal.open(entry.id, new["number"], plan.touched(old, new))
     entry.coming, entry.state, entry.percentage = new, "updating" if entry.placed else "deploying", 0
 
     def ended(result, error):
@@ -28,9 +28,10 @@ def put(node, job, entry, graph):
             raise error
         try:
             node.keep(entry, new)
-        except OSError as full:
-            _go_back(node, job, entry, old, new, full)
+        except OSError as reason:
+            _go_back(node, job, entry, old, new, reason)
             return
+        node.supervisor.restarted(entry, plan.touched(old, new))
         job.failures = result[0] + result[1]
         node.leave(entry, old, new, result[0])
         node.end(job, entry, outcome)
@@ -38,11 +39,11 @@ def put(node, job, entry, graph):
     node.run(job, entry, plan.update(old, new, node.drivers), ended, node.progress(entry, old, new))
 
 
-def _go_back(node, job, entry, old, new, full):
+def _go_back(node, job, entry, old, new, reason):
     """Make `new`, which cannot be stored and would be gone after a power cut, `old` again."""
     def ended(result, error):
         node.leave(entry, new, old, getattr(error, "left", ()) if error else result[0])
-        raise Unavailable("", "graph %s cannot be stored: %s" % (entry.id, full.strerror))
+        raise failed("graph %s cannot be stored" % entry.id, reason)
 
     node.run(job, entry, plan.update(new, old, node.drivers), ended)
 
@@ -50,17 +51,17 @@ def _go_back(node, job, entry, old, new, full):
 def delete(node, job, entry):
     """Take a graph down.  It is out of the store first: from then on the way is forward."""
     _check_switch(node)
-    old, new = entry.placed or entry.lost, plan.empty(entry.id)
+    old, new = entry.placed, plan.empty(entry.id)
     if old is None:
         raise NotFound("", "there is no graph %s" % entry.id)
-    node.journal.open(entry.id, old["number"])
+    node.journal.open(entry.id, old["number"], ())
     node.store.delete(entry.id)
     entry.state, entry.percentage = "deleting", 0
 
     def ended(result, error):
         if error:
             raise error
-        entry.placed = entry.lost = None
+        entry.placed = entry.broken = None
         job.failures = result[0] + result[1]
         node.leave(entry, old, new, result[0])
         node.end(job, entry, "deleted")
@@ -74,21 +75,51 @@ def act(node, job, entry, sf_id, verb):
         raise NotFound("", "graph %s has no function %s" % (entry.id, sf_id))
     sf = entry.placed["sfs"][sf_id]
     driver = node.drivers.compute[sf["type"]]
+    node.journal.open(entry.id, entry.placed["number"], [sf["number"]])
 
     def acting():
         for name in ("stop", "start") if verb == "restart" else (verb,):
-            yield from getattr(driver, name)(dict(sf, state=STATES[name]))
+            yield from getattr(driver, name)(dict(sf, state="running") if name == "start" else sf)
             sf["state"] = STATES[name]
 
     def ended(_, error):
-        node.keep(entry, entry.placed)
+        node.supervisor.restarted(entry, [sf["number"]])
+        try:
+            node.keep(entry, entry.placed)
+        except OSError as reason:
+            raise failed("graph %s cannot be stored" % entry.id, reason)
         if error:
             raise error
+        node.events.tell("function " + sf["state"], graph=entry.id, function=sf_id)
         node.end(job, entry, "done")
 
     node.run(job, entry, acting(), ended)
 
 
+def revive(node, job, entry, sf_id):
+    """Start again a function that has failed, unless it is no longer wanted to run or has been started meanwhile."""
+    sf, health = (entry.placed or {"sfs": {}})["sfs"].get(sf_id), entry.health.get(sf_id)
+    if sf is None or sf["state"] != "running" or health is None or health.state != "failed":
+        node.end(job, entry, "unchanged")
+        return
+    driver = node.drivers.compute[sf["type"]]
+    node.journal.open(entry.id, entry.placed["number"], [sf["number"]])
+
+    def reviving():
+        try:
+            yield from driver.stop(sf)
+        except StepFailed:
+            pass  # its processes are ended all the same
+        yield from driver.start(sf)
+
+    def ended(_, error):
+        node.supervisor.revived(entry, sf_id, error)
+        node.end(job, entry, "failed again" if error else "restarted")
+
+    node.run(job, entry, reviving(), ended)
+
+
 def _check_switch(node):
-    if host.daemon(node.config.ovs.rundir, "ovs-vswitchd") == "":
-        raise Unavailable("", "ovs-vswitchd is not running: start it, then try again")
+    for name in node.drivers.vswitch.DAEMONS:
+        if host.daemon(node.config.ovs.rundir, name) == "":
+            raise Unavailable("", "%s is not running: start it, then try again" % name)

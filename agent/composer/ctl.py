@@ -17,7 +17,7 @@ from .views import plain
 
 URL = "http://127.0.0.1:8080"
 BAR, NAME = 24, 32  # characters of the progress bar, and of the name before it
-CHANGING = ("deploying", "updating", "deleting")  # states of a graph
+CHANGING = ("deploying", "updating", "repairing", "deleting")  # states of a graph
 INTERRUPTED = 130  # exit code, as of a program that a signal ended
 
 Command = namedtuple("Command", ("name", "words", "options", "least", "most", "run", "does", "more"))
@@ -295,6 +295,13 @@ def node(agent, words, options):
     show(options, agent.ask("GET", "/node"), views.node)
 
 
+def events(agent, words, options):
+    since = words[0] if words else "0"
+    if not since.isdigit():
+        raise WrongUsage("%s: should be the number of an event, as in composerctl events 12" % plain(since))
+    show(options, agent.ask("GET", "/events" + query([("since", since)])), views.events)
+
+
 def act(verb, agent, words, options):
     graph_id, sf_id = words
     answer = agent.ask("POST", place("graphs", graph_id, "functions", sf_id, verb), b"", limit=None)
@@ -313,6 +320,7 @@ DRY_RUN = "With --dry-run nothing is done, and the plan is shown.\n"
 GONE = """
 A graph that could not be deployed is gone; how it failed can still be read.
 """
+EVENTS = "With the number of an event: what happened after that.  The last 128 are kept.\n"
 TRACED = """
 PORT is where it enters: sap:<sap> or sf:<sf>:<port>.  The keys are those of a match:
 
@@ -326,6 +334,7 @@ COMMANDS = (
     Command("status", "ID", (), 1, 1, status, "how a graph and its functions are", GONE),
     Command("delete", "ID ...", (), 1, ANY, delete, "take graphs down", ""),
     Command("trace", "ID PORT [KEY=VALUE ...]", (), 2, ANY, trace, "the way of a packet, with counters", TRACED),
+    Command("events", "[NUMBER]", (), 0, 1, events, "what happened on the node", EVENTS),
     Command("functions", "[NAME]", (), 0, 1, functions, "what functions there are, or all about one", ""),
     Command("node", "", (), 0, 0, node, "what the node is and has", ""),
 ) + tuple([Command(verb, "ID SF", (), 2, 2, partial(act, verb), verb + " one function of a graph", "") for verb in VERBS])

@@ -1,6 +1,7 @@
 """The host: what this node is and has, read from /proc, /sys and the file system."""
 import os
 
+from .cgroups import SCARCE
 from .system import PATH
 
 
@@ -17,8 +18,27 @@ def has_interface(name):
     return os.path.exists("/sys/class/net/" + name)
 
 
+def interface_index(name):
+    """Return the kernel's number of an interface as a text, which no later interface of that name has; "" without it."""
+    try:
+        with open("/sys/class/net/%s/ifindex" % name) as file:
+            return file.read().strip()
+    except OSError as error:
+        if error.errno in SCARCE:
+            raise  # nothing was said about the interface
+        return ""  # it is not there, or on its way out
+
+
 def interfaces():
     return os.listdir("/sys/class/net")
+
+
+def namespaces_stamp():
+    """Return a value that is another one when a namespace's name has come or gone."""
+    try:
+        return os.stat("/var/run/netns").st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def namespaces(mark):
@@ -30,13 +50,16 @@ def namespaces(mark):
 
 
 def daemon(rundir, name):
-    """Return what tells one life of a daemon from the next (pid and start time), or "" if it is not running."""
+    """Return what tells one life of a daemon from the next (pid and start time), or "" if it is not running.
+
+    Raises OSError if that cannot be told now.
+    """
     try:
         with open("%s/%s.pid" % (rundir or "/var/run/openvswitch", name)) as file:
             pid = int(file.read())
         with open("/proc/%d/stat" % pid) as file:
             fields = file.read().rpartition(")")[2].split()
-    except (OSError, ValueError):
+    except (FileNotFoundError, ProcessLookupError, ValueError):
         return ""
     return "" if fields[0] == "Z" else "%d-%s" % (pid, fields[19])
 

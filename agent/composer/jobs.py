@@ -2,7 +2,7 @@
 from .core import sffg
 from .core.errors import Refused, StepFailed
 
-AGAIN = (10, 300)  # seconds until what is left is tried again: at first, and at most (doubled each time)
+AGAIN = (1, 4)  # seconds until what is left or broken is tried again: at first, and at most (doubled each time)
 
 
 class Job:
@@ -10,11 +10,11 @@ class Job:
 
     When it is done, it has an outcome (created, updated, unchanged, deleted, done) or an error, the exception.
     changes: whether it changes the graph, whose status then tells its error; else it acts on a function, or reads.
-    `failures` are those of what was to be taken down: reported, but not in the way.
+    mends: whether it needs the graph whole; again: whether it only tries again what failed.  `failures` are those of what was to be taken down: reported, but not in the way.
     """
 
-    def __init__(self, graph_id, begin, changes=True):
-        self.graph_id, self.begin, self.changes = graph_id, begin, changes
+    def __init__(self, graph_id, begin, changes=True, mends=True, again=False):
+        self.graph_id, self.begin, self.changes, self.mends, self.again = graph_id, begin, changes, mends, again
         self.outcome = self.error = self.answer = None
         self.failures, self.done, self._told = [], False, []
 
@@ -34,31 +34,43 @@ class Job:
 class Entry:
     """One graph of the node: what it is (placed), what it is about to be (coming), and its jobs in order.
 
-    left: [(old, new, failures)], what plan.take_down did not bring to its end; pause: seconds until the next try.
+    left: [(old, new, failures)], what plan.take_down did not bring to its end; broken: None, or the numbers of the
+    functions that have to be made anew to mend it; pause: seconds until the next try of either.  health: {function's
+    id: what its supervisor knows of it}.
     """
 
     def __init__(self, graph_id, owner):
         self.id, self.owner = graph_id, owner
-        self.placed = self.coming = self.lost = None
+        self.placed = self.coming = self.broken = None
         self.state, self.percentage, self.error = "deploying", 0, None
         self.queue, self.running, self.left, self.pause, self.again = [], False, [], AGAIN[0], None
+        self.health, self.trouble = {}, ""  # trouble: why the last job failed
 
     def both(self):
         """Return what the graph is and what it is about to be, as far as there is any."""
-        return [placed for placed in (self.placed, self.coming, self.lost) if placed]
+        return [placed for placed in (self.placed, self.coming) if placed]
+
+    def numbers(self):
+        """Return the numbers by which the switch may know the graph."""
+        return [placed["number"] for placed in self.both() + [one[place] for one in self.left for place in (0, 1)]]
 
     def status(self):
         """Return the status as SPEC 2 has it."""
-        placed = self.coming or self.placed or self.lost
+        placed = self.coming or self.placed
         functions = [placed["sfs"][name] for name in sorted(placed["sfs"])] if placed else []
         there = self.placed["sfs"] if self.placed else {}
         found = {"id": self.id, "state": self.state, "percentage_completed": self.percentage, "error": self.error,
-                 "functions": [{"id": sf["id"], "name": sf["name"], "implementation": sf["template"], "type": sf["type"],
-                                "state": sf["state"] if sf["id"] in there else self.state} for sf in functions],
+                 "functions": [dict({"id": sf["id"], "name": sf["name"], "implementation": sf["template"], "type": sf["type"],
+                                     "state": sf["state"] if sf["id"] in there else self.state},
+                                    **self._health(sf)) for sf in functions],
                  "overlaps": [list(pair) for pair in sffg.overlaps(placed["graph"])] if placed else []}
         if self.left:
             found["left"] = [failure(one) for _, _, failures in self.left for one in failures]
         return found
+
+
+    def _health(self, sf):
+        return self.health[sf["id"]].told() if sf["id"] in self.health else {}
 
 
 def failure(error):

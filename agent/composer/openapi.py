@@ -11,7 +11,7 @@ PORT_ID = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$"}
 MAC = {"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "example": "02:00:00:00:00:01"}
 TEXT, TRUTH, NUMBER = {"type": "string"}, {"type": "boolean"}, {"type": "integer"}
 YES = {"enum": [True, "true", "True", 1, "", {}, None], "nullable": True, "description": "true, or left out"}
-REFUSED = ", 400, 403, 409, 413, 500, 503"  # what a write of a graph may be answered
+REFUSED = ", 400, 403, 409, 413, 500, 503, 507"  # what a write of a graph may be answered
 
 # method, path, operation, what it does, what it takes, what it answers
 ROUTES = (
@@ -22,17 +22,19 @@ ROUTES = (
     ("put", "/graphs/{graph_id}", "putGraph", "Deploy a graph, or update it to what the body says; what has not "
      "changed is not touched", "dry-run prefer graph", "201 Outcome, 200 Outcome|Plan, 202 Accepted" + REFUSED),
     ("delete", "/graphs/{graph_id}", "deleteGraph", "Take a graph down", "prefer",
-     "204, 200 Outcome, 202 Accepted, 400, 403, 404, 500, 503"),
+     "204, 200 Outcome, 202 Accepted, 400, 403, 404, 500, 503, 507"),
     ("get", "/graphs/{graph_id}/status", "getStatus", "How a graph and its functions are; of one that failed and is "
      "gone too", "", "200 Status, 403, 404"),
     ("get", "/graphs/{graph_id}/trace", "trace", "The way of a packet through the LSIs, with the rules' counters",
      "packet", "200 Way, 400, 403, 404, 500"),
     ("post", "/graphs/{graph_id}/functions/{sf_id}/{verb}", "actOnFunction", "Start, stop, pause, resume or restart a "
-     "function", "prefer", "200 Outcome, 202 Accepted, 400, 403, 404, 500, 503"),
+     "function", "prefer", "200 Outcome, 202 Accepted, 400, 403, 404, 500, 503, 507"),
     ("get", "/node", "getNode", "What the node is and has", "", "200 Node, 403"),
     ("get", "/functions", "listFunctions", "What functions there are, and why one cannot run here", "",
      "200 Functions, 403"),
     ("get", "/health", "getHealth", "Whether the node carries out changes", "", "200 Health, 503 Health"),
+    ("get", "/events", "listEvents", "What happened on this node, the last of it; each event has a number", "since",
+     "200 Events, 400, 403"),
     ("get", "/metrics", "getMetrics", "Counters, as Prometheus reads them", "", "200 Metrics, 403"),
     ("get", "/openapi.json", "getDescription", "This description", "", "200 Description"),
     ("get", "/NF-FG", "listNffgs", "The graphs, for FROG", "", "200 NffgList, 403"),
@@ -43,7 +45,7 @@ ROUTES = (
     ("put", "/NF-FG/{graph_id}", "putNffg", "Deploy or update a graph, for FROG; answered when it is done",
      "prefer graph", "202 Nffg|Accepted" + REFUSED),
     ("delete", "/NF-FG/{graph_id}", "deleteNffg", "Take a graph down, for FROG", "prefer",
-     "204, 200 Outcome, 202 Accepted, 400, 403, 404, 500, 503"),
+     "204, 200 Outcome, 202 Accepted, 400, 403, 404, 500, 503, 507"),
     ("get", "/NF-FG/status/{graph_id}", "getNffgStatus", "How far a graph is, for FROG", "", "200 NffgStatus, 403, 404"),
 )
 MEANINGS = {
@@ -51,11 +53,12 @@ MEANINGS = {
     "400": "The request is wrong: where, and what would be right", "403": "Not allowed", "404": "There is no such thing",
     "409": "Well said, but this node cannot do it now", "413": "The body is too large",
     "500": "A command failed, and what was done is undone", "503": "Not now: try again after a while",
+    "507": "A disk of the node is full, and all is as before",
     "default": "The request did not get through: too slow, too large, no HTTP/1.1, or the agent failed",
 }
 HEADERS = {"201": {"Location": TEXT}, "202": {"Location": TEXT, "Preference-Applied": TEXT}, "503": {"Retry-After": NUMBER}}
 VERBS = ["start", "stop", "pause", "resume", "restart"]
-STATES = ["deploying", "updating", "deployed", "deleting", "deleted", "failed"]
+STATES = ["deploying", "updating", "deployed", "repairing", "deleting", "deleted", "failed"]
 
 
 def document():
@@ -86,6 +89,9 @@ def _operation(path, operation, does, takes, answers):
                            "description": "where the packet enters: sap:<sap> or sf:<sf>:<port>"})
         parameters.append({"name": "packet", "in": "query", "style": "form", "explode": True,
                            "schema": _object(dict([(key, TEXT) for key in keys])), "description": "what it is, as in a match"})
+    if "since" in takes:
+        parameters.append({"name": "since", "in": "query", "schema": NUMBER,
+                           "description": "only what happened after the event of this number"})
     if "graph" in takes:
         result["requestBody"] = {"required": True, "content": {"application/json": {
             "schema": _ref("Graph"), "examples": dict([(name, {"value": value}) for name, value in _examples().items()])}}}
@@ -119,6 +125,8 @@ def _answers():
     outcome = {"type": "string", "enum": ["created", "updated", "unchanged", "deleted", "done"]}
     sf = {"id": ID, "name": TEXT, "implementation": TEXT, "type": TEXT,
           "state": {"type": "string", "enum": ["running", "stopped", "paused"] + STATES}}
+    health = {"restarts": NUMBER, "error": dict(_object({}), allOf=[_ref("Error")])}
+    event = {"sequence": NUMBER, "time": dict(NUMBER, description="seconds since 1970"), "event": TEXT}
     hop = {"lsi": TEXT, "table": NUMBER, "rule": TEXT, "match": TEXT, "actions": _list(TEXT), "packets": NUMBER,
            "bytes": NUMBER}
     function = {"function": TEXT, "template": TEXT, "type": TEXT, "available": TRUTH, "why": TEXT, "attributes": _object({}),
@@ -131,7 +139,7 @@ def _answers():
         "Outcome": _object({"id": ID, "outcome": outcome, "failures": _list(_ref("Error"))}, ("id", "outcome")),
         "Accepted": _whole({"id": ID, "status": TEXT}),
         "Plan": _whole({"plan": _list(TEXT)}),
-        "Status": _object({"id": ID, "state": state, "percentage_completed": percentage, "functions": _list(_whole(sf)),
+        "Status": _object({"id": ID, "state": state, "percentage_completed": percentage, "functions": _list(_object(dict(sf, **health), tuple(sf))),
                            "error": {"nullable": True, "allOf": [_ref("Error")]}, "left": _list(_ref("Error")),
                            "overlaps": _list(_list(ID))},
                           ("id", "state", "percentage_completed", "functions", "error", "overlaps")),
@@ -140,6 +148,7 @@ def _answers():
                         ("name", "version", "interfaces", "functions")),
         "Functions": _whole({"functions": _list(_whole(function))}),
         "Health": _whole({"status": {"type": "string", "enum": ["ok", "waits"]}, "why": TEXT, "version": TEXT}),
+        "Events": _whole({"events": _list(_object(event, tuple(event))), "last": NUMBER}),
         "Metrics": TEXT,
         "Description": _object({"openapi": TEXT}, ("openapi",)),
         "Nffg": _whole({"nffg-uuid": ID}),

@@ -6,10 +6,12 @@ its plan, whose steps the system performs.  What is accepted is stored; what cou
     PUT  ->  Job  ->  head of its graph's queue: conflicts, resolve, place  ->  plan  ->  store  ->  answer
 """
 from . import changes, host, log, restore
-from .core import names, plan, resolver, sffg, steps
-from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, Unavailable
+from .core import names, plan, resolver, sffg, steps, stored
+from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, failed
+from .events import Events
 from .jobs import AGAIN, Entry, Job, failure
 from .journal import Journal
+from .supervisor import Supervisor
 
 WAITING = 8  # writes that are not done yet; more are refused
 PAST = 64  # graphs that failed and are gone whose last status can still be read
@@ -19,15 +21,17 @@ class Orchestrator:
     def __init__(self, loop, system, drivers, store, repository, config):
         self.loop, self.system, self.drivers = loop, system, drivers
         self.store, self.repository, self.config = store, repository, config
-        self.journal = Journal(config.runtime)
-        self.on_lsi0 = []  # of the interfaces, those that LSI-0 has
+        self.journal, self.events, self.supervisor = Journal(config.runtime), Events(), Supervisor(self)
+        self.indexes = {}  # {interface of LSI-0: its index when it was put there}
         self.interfaces = [interface.name for interface in config.interfaces]
         self.graphs = {}
         self.past = {}  # {id: last status} of graphs that failed and are gone, in order
         self.writes = 0
         self.jobs = {"done": 0, "failed": 0}
-        self.ready, self.problem = False, "the switch has not been looked at yet"
-        self.stale = False  # the switch was started anew, and the rules wait for the jobs under way
+        self.known, self.problem = False, "the switch has not been looked at yet"
+        self.looking, self.again = False, ""  # while the node is looked at no job begins; why to look again then
+        self.tried, self.retry = None, None  # what was tried for the job that waits; the timer of the next try
+        self.skipped = set()  # ids of graphs that were not looked at, because a job was at work on them
         self.version = self.life = ""  # of the switch: its version, and which life its rules were set in
 
     # What is asked of the node.
@@ -39,7 +43,7 @@ class Orchestrator:
 
     def delete(self, graph_id):
         self._entry(graph_id)
-        return self._queue(graph_id, lambda job, entry: changes.delete(self, job, entry))
+        return self._queue(graph_id, lambda job, entry: changes.delete(self, job, entry), mends=False)
 
     def act(self, graph_id, sf_id, verb):
         """Return the Job that does `verb` (start stop pause resume restart) to one function (paper, Table 5)."""
@@ -65,7 +69,7 @@ class Orchestrator:
     def get(self, graph_id):
         """Return the Graph as it is wanted."""
         entry = self._entry(graph_id)
-        placed = entry.coming or entry.placed or entry.lost
+        placed = entry.coming or entry.placed
         if placed is None:
             raise NotFound("", "graph %s is not deployed" % graph_id)
         return placed["graph"]
@@ -104,12 +108,12 @@ class Orchestrator:
         if create and graph_id in self.graphs:
             raise Conflict("id", "graph %s exists: PUT changes it" % graph_id)
 
-    def _queue(self, graph_id, begin, owner=None, changes=True, most=WAITING):
+    def _queue(self, graph_id, begin, owner=None, changes=True, mends=True, most=WAITING):
         if self.writes >= most:
             raise TooBusy("", "%d writes are waiting: try again in a moment" % self.writes)
         if graph_id not in self.graphs:
             self.graphs[graph_id] = Entry(graph_id, owner)
-        job = Job(graph_id, begin, changes)
+        job = Job(graph_id, begin, changes, mends)
         self.enqueue(self.graphs[graph_id], job)
         return job
 
@@ -120,8 +124,8 @@ class Orchestrator:
         self.begin(entry)
 
     def begin(self, entry):
-        """Begin the first job of a graph's queue, after what an earlier one left, if the node is ready for it."""
-        if not self._is_ready() or entry.running or not entry.queue:
+        """Begin the first job of a graph's queue, after what an earlier one left or somebody broke."""
+        if entry.running or not entry.queue or not self._is_current():
             return
         entry.running, job = True, entry.queue[0]
 
@@ -131,7 +135,7 @@ class Orchestrator:
                 raise error
             job.begin(job, entry)
 
-        self.run(job, entry, self._clear(entry), cleared)
+        self.run(job, entry, self._clear(entry, job), cleared)
 
     def run(self, job, entry, generator, ended, progress=lambda: None):
         """Drive a plan of a job; then call ended(what it returned, error), whose exceptions end the job."""
@@ -140,58 +144,83 @@ class Orchestrator:
                 ended(answer, error)
             except Exception as failed:
                 self.end(job, entry, error=failed)
-        self.drive(generator, guarded, progress)
+        self.drive(generator, guarded, progress, quiet=job.again and entry.trouble != "")
 
     def end(self, job, entry, outcome=None, error=None):
         """End a job: note what it came to, tell who waits, begin the next one."""
         if isinstance(error, OSError):
-            error = Unavailable("", "the node failed: %s" % error)
+            error = failed("the node", error)
         elif error is not None and not isinstance(error, (Refused, StepFailed)):
             log.failure("orchestrator", error)
         self.writes -= 1
         self.jobs["failed" if error else "done"] += 1
-        log.write("job", "failed" if error else outcome, graph=entry.id, **({"why": error} if error else {}))
+        if not (job.again and error and str(error) == entry.trouble):  # what fails again and again is said once
+            log.write("job", "failed" if error else outcome, graph=entry.id, **({"why": error} if error else {}))
+        entry.trouble = str(error or "")
         entry.queue.pop(0)
         entry.coming, entry.running = None, False
+        before = entry.state
+        if not entry.placed:
+            entry.broken = None
         if job.changes:
             entry.error = failure(error) if error else None
         entry.percentage = 100 if entry.placed else entry.percentage
-        entry.state = "deployed" if entry.placed else "deleting" if entry.left else "failed" if error else "deleted"
+        entry.state = "repairing" if entry.broken is not None else "deployed" if entry.placed \
+            else "deleting" if entry.left else "failed" if error else "deleted"
+        if entry.state != before:
+            self.events.tell("graph " + entry.state, graph=entry.id)
         if entry.placed:
             entry.placed.pop("flows", None)  # they can be had again, and memory is scarce
+        self.supervisor.follow(entry)
         self.past.pop(entry.id, None)
-        if not entry.placed and not entry.left and not entry.lost:
+        if not entry.placed and not entry.left:
             if error:
                 self._keep_past(entry)
             if not entry.queue:
                 del self.graphs[entry.id]
         try:
             self.prune()
-            if not entry.left:
+            if not entry.left and entry.broken is None:
                 self.journal.close(entry.id)
-        except OSError as failed:  # who waits is told all the same
-            log.failure("orchestrator", failed)
-        if not entry.left and not entry.lost:
+        except OSError as problem:  # who waits is told all the same
+            log.failure("orchestrator", problem)
+        self._later(entry, error)
+        self.loop.soon(self.begin, entry)
+        job.finish(outcome, error)
+
+    def _later(self, entry, error):
+        """See to what is still to be done for a graph when its job is over."""
+        if entry.id in self.skipped:
+            self.skipped.discard(entry.id)
+            restore.start(self, "a job is done")
+        if not entry.left and entry.broken is None:
             entry.pause = AGAIN[0]
         elif not entry.queue:
             if entry.again:
                 entry.again.cancel()
-            entry.again = self.loop.at(entry.pause, lambda: self._again(entry))
-        self.loop.soon(self.begin, entry)
-        job.finish(outcome, error)
+            entry.again = self.loop.at(entry.pause if error or entry.left else 0, lambda: self._again(entry))
 
-    def _is_ready(self):
-        """Say whether jobs may run.  They wait for the rules of a switch that was started again, and for an interface
+    def busy(self):
+        """Return the ids of the graphs that a job is at work on, or that are not wholly taken down."""
+        return set([entry.id for entry in self.graphs.values() if entry.running or entry.left])
+
+    def _is_current(self):
+        """Say whether jobs may begin.  They wait for the rules of a switch that was started again, and for an interface
         that has come to be on LSI-0."""
-        life = host.daemon(self.config.ovs.rundir, "ovs-vswitchd")
-        came = [name for name in self.interfaces if name not in self.on_lsi0 and host.has_interface(name)]
-        if self.ready and (came or life and life != self.life):
-            self.ready, self.problem = False, "the switch was started again, or has an interface more"
-            self.stale = True
-        if self.stale and not any([entry.running for entry in self.graphs.values()]):
-            self.stale = False
-            restore.start(self)
-        return self.ready
+        if self.known and not self.looking:
+            try:
+                life, moved = host.daemon(self.config.ovs.rundir, self.drivers.vswitch.SWITCH), self.moved()
+            except OSError:  # it cannot be told now; the job will find out
+                return True
+            if life and (life != self.life or moved) and self.tried != (life, moved):
+                self.tried = (life, moved)
+                restore.start(self, "interfaces have come" if life == self.life else "the switch was started again")
+        return self.known and not self.looking
+
+    def moved(self):
+        """Return the interfaces that are there, and of which LSI-0 has not the present life."""
+        found = [(name, host.interface_index(name)) for name in self.interfaces]
+        return [name for name, index in found if index and self.indexes.get(name) != index]
 
     def _keep_past(self, entry):
         self.past[entry.id] = entry.status()
@@ -199,23 +228,22 @@ class Orchestrator:
             del self.past[next(iter(self.past))]
 
     def _again(self, entry):
-        """Try again to take down what is left, unless a job has done so or is about to."""
+        """Try again to take down what is left, or to mend, unless a job has done so or is about to."""
         if entry.queue or self.graphs.get(entry.id) is not entry:
             return
         entry.pause = min(2 * entry.pause, AGAIN[1])
-        if entry.lost:
-            restore.rebuild(self, entry, entry.lost)
-            self.begin(entry)
-        elif entry.left:
-            self.enqueue(entry, Job(entry.id, lambda job, entry: self.end(job, entry, "done")))
+        if entry.left or entry.broken is not None:
+            self.enqueue(entry, Job(entry.id, lambda job, entry: self.end(job, entry, "done"), again=True))
 
-    def _clear(self, entry):
-        """Yield the steps that take down what is left of a graph."""
+    def _clear(self, entry, job):
+        """Yield the steps that take down what is left of a graph, and mend what is broken."""
         for one in list(entry.left):
             left, _ = yield from plan.take_down(one[0], one[1], self.drivers)
             entry.left.remove(one)
             if left:
                 entry.left.append((one[0], one[1], left))
+        if entry.placed and entry.broken is not None and job.mends and not entry.left:
+            yield from restore.mending(self, entry)
 
     def leave(self, entry, old, new, failures):
         """Note what could not be taken down, to be tried again."""
@@ -252,10 +280,8 @@ class Orchestrator:
 
     def keep(self, entry, placed):
         """Store what was accepted; it is what the graph is from now on."""
-        record = {"owner": entry.owner, "body": placed["graph"].body,
-                  "placed": dict([(key, placed[key]) for key in placed if key not in ("graph", "flows")])}
-        self.store.save(entry.id, record)
-        entry.placed, entry.lost = placed, None
+        self.store.save(entry.id, stored.record(entry.owner, placed))
+        entry.placed = placed
 
     def prune(self):
         """Remove the unpacked images and the functions' folders that no graph has."""
@@ -274,7 +300,7 @@ class Orchestrator:
             done[0] += 1
         return step
 
-    def drive(self, generator, done, progress=lambda: None):
+    def drive(self, generator, done, progress=lambda: None, quiet=False):
         """Drive a plan: perform what it yields, send it what came out; call done(what it returned, error)."""
         def advance(answer, throw=False):
             try:
@@ -286,9 +312,9 @@ class Orchestrator:
             else:
                 progress()
                 if isinstance(wanted, list):
-                    self.system.perform(wanted, advance)
+                    self.system.perform(wanted, advance, quiet)
                 else:
-                    self.system.perform([wanted], lambda results: advance(results[0], isinstance(results[0], Exception)))
+                    self.system.perform([wanted], lambda results: advance(results[0], isinstance(results[0], Exception)), quiet)
         advance(None)
 
 

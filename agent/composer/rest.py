@@ -35,6 +35,7 @@ ROUTES = (
     ("GET", "/node", "describe"),
     ("GET", "/functions", "functions"),
     ("GET", "/health", "health"),
+    ("GET", "/events", "events"),
     ("GET", "/metrics", "metrics"),
     ("GET", "/openapi.json", "openapi"),
     ("GET", "/NF-FG", "frog_list"),
@@ -123,8 +124,19 @@ class Rest:
         return {"functions": [self._function(template) for template in self.node.templates()]}
 
     def health(self):
-        response.status = 200 if self.node.ready else 503
-        return {"status": "ok" if self.node.ready else "waits", "why": self.node.problem, "version": __version__}
+        response.status = 503 if self.node.problem else 200
+        return {"status": "waits" if self.node.problem else "ok", "why": self.node.problem, "version": __version__}
+
+    def events(self):
+        """What happened on this node; with ?since=N what happened after the event of that number."""
+        self._may(auth.READ)
+        for key in request.query:
+            if key != "since":
+                raise BadRequest("query", "unknown key %s, since is known" % key)
+        since = request.query.get("since", "0")
+        if not (since.isascii() and since.isdigit() and len(since) < 16):
+            raise BadRequest("since", "should be the number of an event, as in ?since=12")
+        return {"events": self.node.events.since(int(since)), "last": self.node.events.last}
 
     def metrics(self):
         self._may(auth.READ)
@@ -307,7 +319,11 @@ def _metrics(node, uptime):
         ("composer_jobs_total{result=\"failed\"}", node.jobs["failed"]),
         ("composer_jobs_waiting", node.writes),
         ("composer_steps_total", node.system.performed),
+        ("composer_function_restarts_total", node.supervisor.restarts),
+        ("composer_events_total", node.events.last),
         ("composer_loop_longest_seconds", node.loop.longest[0]),
+        ("composer_loop_latest_seconds", node.loop.latest),
         ("composer_store_written_bytes_total", node.store.written),
+        ("composer_store_syncs_total", node.store.syncs),
         ("process_resident_memory_bytes", resident),
         ("composer_uptime_seconds", uptime)]

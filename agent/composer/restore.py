@@ -1,36 +1,214 @@
-"""Restore: at its start the agent looks once, and then does what is missing.
+"""Restore: looks at what there is, and then does what is missing; at the start, and whenever the watch has cause.
 
-What the switch and the namespaces have, by their marks, is compared with the stored graphs.  A graph that is whole
-is taken as it is: no step, no script.  One that only lost its rules (the switch was restarted) gets them back; any
-other is made anew.  What bears the mark and is not wanted is removed.
+What the switch, the namespaces and the control groups have, by their marks, is compared with the graphs that are
+wanted.  A graph that is whole is taken as it is: no step, no script.  Of any other the missing parts are made, and
+those functions anew whose namespace or ports are gone, or which somebody was at work on when the agent ended.  What
+bears the mark and is not wanted is removed.  Graphs that have a job under way are left to it.
+
+    look  ->  compare  ->  remove what nobody wants, make LSI-0, set lost rules  ->  a job for each graph to be mended
 """
 import os
 
 from . import host, log
-from .core import flows, json, names, plan, sffg, steps
-from .core.errors import Refused, StepFailed
+from .core import flows, json, names, plan, sffg, steps, stored
+from .core.errors import Refused, StepFailed, Unavailable
 from .jobs import Entry, Job
 
 NODE_MARK = "node"  # of LSI-0 and its interfaces
-PATIENCE = 2  # seconds between two tries while the switch does not answer
+PATIENCE = (0.2, 2)  # seconds between two tries while the switch does not answer: at first, at most (doubled)
 
 
-def start(node):
-    """Bring the node (an Orchestrator) to what is wanted; it is .ready when its jobs may run."""
+def start(node, why, pause=PATIENCE[0]):
+    """Bring the node (an Orchestrator) to what is wanted; jobs begin when that is done."""
+    if node.looking:
+        node.again = why
+        return
+    node.looking, node.again = True, ""
+    if node.retry:
+        node.retry.cancel()
+
     def ended(_, error):
+        node.looking = False
         if error is None:
-            node.ready, node.problem = True, ""
-            log.write("restore", "ready", graphs=len(node.graphs), datapath=node.drivers.datapath)
-            for entry in list(node.graphs.values()):
-                node.begin(entry)
-            return
-        if not isinstance(error, (Refused, StepFailed)):
-            log.failure("restore", error)
-        node.problem = str(error)
-        log.write("restore", "waits", why=error)
-        node.loop.at(PATIENCE, lambda: start(node))
+            if node.problem:
+                node.events.tell("ready", graphs=len(node.graphs), datapath=node.drivers.datapath, after=why)
+            node.known, node.problem = True, ""
+        else:
+            if not isinstance(error, (Refused, StepFailed)):
+                log.failure("restore", error)
+            if node.problem != str(error):
+                node.events.tell("not ready", why=str(error))
+            node.problem = str(error)
+            node.retry = node.loop.at(pause, lambda: start(node, why, min(2 * pause, PATIENCE[1])))
+        for entry in list(node.graphs.values()):
+            node.begin(entry)
+        if node.again and error is None:
+            start(node, node.again)
 
-    node.drive(_restore(node), ended)
+    first = pause == PATIENCE[0]  # what fails again and again is said once
+    node.drive(_restore(node, why if first else ""), ended, quiet=not first)
+
+
+def _restore(node, why):
+    vswitch, drivers = node.drivers.vswitch, node.drivers
+    for name in vswitch.DAEMONS:
+        if not host.daemon(node.config.ovs.rundir, name):
+            raise Unavailable("", "%s is not running: start it" % name)
+    busy = node.busy()
+    life = host.daemon(node.config.ovs.rundir, vswitch.SWITCH)
+    seen = yield from vswitch.look()
+    node.version = seen["version"]
+    drivers.datapath = seen["datapaths"].get(names.LSI0) or (yield from _datapath(node.config.ovs.datapath))
+    node.system.checksums = "off" if drivers.datapath == "netdev" else "on"
+    if seen["lsis"].get(names.LSI0, NODE_MARK) != NODE_MARK:
+        raise StepFailed("", "bridge %s is somebody else's: rename it, the agent needs the name" % names.LSI0)
+    found = compare(node, seen, busy | node.busy())
+    if why and found.anything:
+        node.events.tell("repair", why=why, **found.told())
+    yield from _remove_unwanted(node, seen, found)
+    if found.lsi0 or not found.rules:
+        yield from _make_lsi0(node, seen, found)
+    node.indexes = dict([(name, seen["indexes"].get(name)) for name in node.interfaces if name in seen["ports"]],
+                        **dict([(name, host.interface_index(name)) for name in found.lsi0]))
+    node.prune()
+    for graph_id in set(found.changing) - set(node.graphs):
+        node.journal.close(graph_id)
+    whole = [entry for entry in node.graphs.values() if entry.both() and entry.id not in found.broken]
+    if not found.rules:
+        yield from plan.together([_rules(entry, drivers, found.broken) for entry in whole if entry.id not in found.busy])
+        yield from vswitch.remember(names.LSI0, life)
+    if seen["held"]:
+        yield from vswitch.release()
+    node.life = life
+    _take(node, found)
+
+
+def _take(node, found):
+    """Make the entries say what was found; what is broken is mended by a job.  From here on nothing can fail."""
+    for entry in list(node.graphs.values()):
+        if not entry.both():
+            continue
+        if entry.id in found.busy:
+            if not found.rules or found.lsi0:
+                entry.broken = entry.broken or set()  # when its job is done
+            node.skipped.add(entry.id)
+            continue
+        if entry.placed is None:
+            entry.placed, entry.coming = entry.coming, None
+        entry.placed.pop("flows", None)
+        if entry.id in found.broken:
+            if entry.broken is None or not entry.queue:
+                node.writes += 1
+                entry.queue.insert(0, Job(entry.id, lambda job, entry: node.end(job, entry, "repaired")))
+            entry.broken = found.broken[entry.id] | (entry.broken or set())
+            entry.state = "repairing"
+        elif entry.state != "deployed":
+            entry.state, entry.percentage = "deployed", 100
+            node.supervisor.follow(entry)
+
+
+def mending(node, entry):
+    """Yield the steps that mend a graph, as far as it is broken."""
+    placed = _with_images(node, entry)
+    node.journal.open(entry.id, placed["number"], entry.broken)
+    failed = yield from plan.mend(placed, entry.broken, node.drivers)
+    node.supervisor.restarted(entry, entry.broken)
+    entry.broken = None
+    for sf_id, error in failed.items():
+        node.supervisor.failed(entry, sf_id, error)
+
+
+def _with_images(node, entry):
+    """Return the placed graph of an entry, placed anew if an image that it needs is another one by now: an upgrade."""
+    placed = entry.placed
+    images = dict([(template["name"], template["digest"]) for template in node.templates()])
+    for sf in placed["sfs"].values():
+        if sf["number"] in entry.broken and not os.path.isdir(sf["folder"]) and images.get(sf["template"]) != sf["digest"]:
+            renewed = node.place(placed, placed["graph"], entry.id)
+            node.keep(entry, renewed)
+            entry.broken |= plan.touched(placed, renewed)
+            node.again = "an image was replaced"  # what there was of the old function is removed then
+            return renewed
+    return placed
+
+
+class Found:
+    """What a look found: what is to be done about it.
+
+    broken: {graph id: numbers of the functions to be made anew}; unwanted: {kind: names}; lsi0: interfaces that LSI-0
+    lacks, renewed: those of them that it had in an earlier life; rules: whether the rules that were set are there;
+    changing: what the journal says; busy: ids of the graphs that were left alone.
+    """
+
+    def __init__(self, busy, changing):
+        self.busy, self.changing = busy, changing
+        self.broken, self.unwanted, self.lsi0, self.renewed, self.rules = {}, {}, [], [], True
+
+    @property
+    def anything(self):
+        return bool(self.broken or any(self.unwanted.values()) or self.lsi0 or not self.rules)
+
+    def told(self):
+        return {"graphs": sorted(self.broken), "unwanted": sum(self.unwanted.values(), []), "interfaces": self.lsi0,
+                "rules": "there" if self.rules else "lost"}
+
+
+def compare(node, seen, busy):
+    """Return what was Found: `seen` by the switch driver, and on the node, against what is wanted."""
+    spaces, groups, links = host.namespaces(names.MARK), node.system.groups.names(), set(host.interfaces())
+    found = Found(busy, node.journal.read())
+    life = host.daemon(node.config.ovs.rundir, node.drivers.vswitch.SWITCH)
+    found.rules = bool(life) and seen["lives"].get(names.LSI0) == life
+    for name in node.interfaces:
+        if name in links and (name not in seen["ports"] or seen["indexes"].get(name) != host.interface_index(name)):
+            found.lsi0.append(name)
+            if name in seen["ports"]:
+                found.renewed.append(name)
+    wanted = {"lsis": set(), "ports": set(), "spaces": set()}
+    for entry in node.graphs.values():
+        for placed in entry.both():
+            lsis, ports = plan.on_switch(placed)
+            wanted["lsis"] |= lsis
+            wanted["ports"] |= ports
+            wanted["spaces"].update([sf["netns"] for sf in placed["sfs"].values()])
+        if entry.both() and entry.id not in busy:
+            broken = _broken(entry, seen, spaces, links, found)
+            if broken is not None:
+                found.broken[entry.id] = broken
+    for kind in ("lsis", "ports"):
+        found.unwanted[kind] = sorted([name for name, mark in seen[kind].items() if mark and mark != NODE_MARK
+                                       and mark not in busy and name not in wanted[kind]])
+    for kind, there in (("spaces", spaces), ("groups", groups)):
+        found.unwanted[kind] = [name for name in there if name not in wanted["spaces"] and name.split(":")[1] not in busy]
+    found.unwanted["strangers"] = sorted([name for name, mark in seen["ports"].items()
+                                          if mark == NODE_MARK and name not in node.interfaces])
+    return found
+
+
+def _broken(entry, seen, spaces, links, found):
+    """Return the numbers of a graph's functions that have to be made anew, or None if nothing of the graph is missing."""
+    placed = entry.placed or entry.coming
+    lsis, ports = plan.on_switch(placed)
+    changing, broken = found.changing.get(entry.id), set()
+    for name, sf, _ in plan.ports(placed, plan.empty(entry.id)):
+        if name not in links:
+            broken.add(sf["number"])
+    for sf in placed["sfs"].values():
+        if sf["netns"] not in spaces or not os.path.isdir(sf["home"]) or changing and sf["number"] in changing[1]:
+            broken.add(sf["number"])
+    missing = [name for kind, mine in (("lsis", lsis), ("ports", ports)) for name in mine
+               if seen[kind].get(name) != entry.id]
+    moved = [sap for sap in placed["graph"].saps if sap.interface in found.lsi0]
+    return broken if broken or missing or changing or moved or entry.broken is not None else None
+
+
+def _rules(entry, drivers, broken):
+    """Set the rules of a whole graph again.  One that does not take them is mended, and in nobody's way."""
+    try:
+        yield from plan.rules(entry.both()[0], drivers)
+    except StepFailed as error:
+        log.write("restore", "rules not set", graph=entry.id, why=error)
+        broken[entry.id] = set()
 
 
 def read_store(node):
@@ -38,65 +216,17 @@ def read_store(node):
     first = not os.path.exists(node.store.graphs)
     records, problems = node.store.load()
     for problem in problems:
-        log.write("store", "left out", why=problem)
+        node.events.tell("store", why=problem)
     for graph_id in sorted(records):
         try:
-            placed = dict(records[graph_id]["placed"], graph=sffg.parse(records[graph_id]["body"], graph_id))
-            entry = Entry(graph_id, records[graph_id]["owner"])
-            plan.placed_flows(placed)
-        except (KeyError, TypeError, Refused) as error:
-            log.write("store", "left out", graph=graph_id, why=repr(error))
+            owner, placed = stored.read(records[graph_id], graph_id, node.config.runtime)
+        except Refused as error:
+            node.events.tell("graph left out", graph=graph_id, why=str(error))
             continue
-        node.graphs[graph_id] = entry
-        entry.coming = placed
+        node.graphs[graph_id] = Entry(graph_id, owner)
+        node.graphs[graph_id].coming = placed
     if first:
         _first_graphs(node)
-
-
-def _restore(node):
-    vswitch, drivers = node.drivers.vswitch, node.drivers
-    seen = yield from vswitch.look()
-    node.version = seen["version"]
-    drivers.datapath = seen["datapaths"].get(names.LSI0) or (yield from _datapath(node.config.ovs.datapath))
-    node.system.checksums = "off" if drivers.datapath == "netdev" else "on"
-    life = host.daemon(node.config.ovs.rundir, "ovs-vswitchd")
-    rules_are_there = bool(life) and seen["lives"].get(names.LSI0) == life
-    if seen["lsis"].get(names.LSI0, NODE_MARK) != NODE_MARK:
-        raise StepFailed("", "bridge %s is somebody else's: rename it, the agent needs the name" % names.LSI0)
-    spaces, changing = host.namespaces(names.MARK), node.journal.read()
-    quiet = [entry for entry in node.graphs.values() if entry.both()]
-    whole = [entry for entry in quiet if entry.id not in changing and _is_whole(entry.both()[0], seen, spaces)]
-    yield from _remove_unwanted(node, seen, spaces, whole, changing, rules_are_there)
-    if not rules_are_there or set(node.interfaces) - set(seen["ports"]):
-        yield from _make_lsi0(node, seen)
-    else:
-        node.on_lsi0 = node.interfaces
-    node.prune()
-    for graph_id in set(changing) - set(node.graphs):
-        node.journal.close(graph_id)
-    whole = (yield from _with_rules(whole, drivers)) if not rules_are_there else whole
-    if life and not rules_are_there:
-        yield from vswitch.remember(names.LSI0, life)
-    node.life = life
-    for entry in quiet:  # from here on nothing can fail: a try that failed has changed no entry
-        placed, entry.coming = entry.both()[0], None
-        if entry not in whole:
-            rebuild(node, entry, placed)
-            continue
-        entry.placed, entry.state, entry.percentage = placed, "deployed", 100
-        placed.pop("flows", None)
-
-
-def _with_rules(entries, drivers):
-    """Set the rules of graphs again; return those that took them.  One that does not is in nobody else's way."""
-    good = []
-    for entry in entries:
-        try:
-            yield from plan.rules(entry.both()[0], drivers)
-            good.append(entry)
-        except StepFailed as error:
-            log.write("restore", "rules not set", graph=entry.id, why=error)
-    return good
 
 
 def _datapath(wanted):
@@ -109,85 +239,45 @@ def _datapath(wanted):
     return wanted if wanted != "auto" else "system" if host.has("module:openvswitch") else "netdev"
 
 
-def _is_whole(placed, seen, spaces):
-    """Say whether the node has all that a placed graph is made of, and nothing more that bears its mark."""
-    lsis = [names.lsi(placed["number"])] if placed["lsi"] else []
-    ports = [name for name, _, _ in plan.ports(placed, plan.empty(placed["id"]))]
-    for link in set(placed["links"].values()):
-        ports.extend(names.link(placed["number"], link))
-    return all([sorted([name for name, mark in seen[kind].items() if mark == placed["id"]]) == sorted(mine)
-                for kind, mine in (("lsis", lsis), ("ports", ports))]) \
-        and all([sf["netns"] in spaces for sf in placed["sfs"].values()])
-
-
-def _remove_unwanted(node, seen, spaces, whole, changing, rules):
-    """Yield the steps that remove what bears our mark and belongs to no graph that is whole.
-
-    changing: {id: number} of graphs whose rules may be there, `rules` says whether any are.
-    """
-    vswitch, kept = node.drivers.vswitch, set([entry.id for entry in whole])
-    lsis = [name for name, mark in sorted(seen["lsis"].items()) if mark and mark != NODE_MARK and mark not in kept]
-    ports = [name for name, mark in sorted(seen["ports"].items()) if mark and mark != NODE_MARK and mark not in kept]
-    strangers = [name for name, mark in sorted(seen["ports"].items()) if mark == NODE_MARK and name not in node.interfaces]
-    parts = [vswitch.UNMAKE["lsi"](name, "", "") for name in lsis] \
-        + [vswitch.UNMAKE["sap"](names.LSI0, name, "") for name in ports + strangers]
+def _remove_unwanted(node, seen, found):
+    """Yield the steps that remove what bears our mark and nobody wants, and the rules on LSI-0 of graphs that are gone."""
+    vswitch, unwanted = node.drivers.vswitch, found.unwanted
+    parts = [vswitch.UNMAKE["lsi"](name, "", "") for name in unwanted["lsis"]] \
+        + [vswitch.UNMAKE["sap"]("", name, "", "") for name in unwanted["ports"] + unwanted["strangers"] + found.renewed]
     if parts:
         yield from vswitch.dismantle(parts)
-    used = set([sf["netns"] for entry in whole for placed in entry.both() for sf in placed["sfs"].values()])
-    wishes = [steps.ip("link", "del", name) for name in ports] \
-        + [steps.ip("netns", "del", name) for name in spaces if name not in used]
+    wishes = [steps.ungroup(name) for name in unwanted["groups"]] \
+        + [steps.ip("link", "del", name) for name in unwanted["ports"]] \
+        + [steps.ip("netns", "del", name) for name in unwanted["spaces"]]
     if wishes:
-        yield wishes
-    if rules:
-        numbers = set([placed["number"] for entry in whole for placed in entry.both()])
-        gone = set([int(name[len("lsi"):]) for name in lsis if name[len("lsi"):].isdigit()])
-        gone.update([number for name, number in changing.items() if name not in kept])
+        failures = [error for error in (yield wishes) if isinstance(error, Exception)]
+        if failures:
+            raise failures[0]
+    numbers = set([placed["number"] for entry in node.graphs.values() for placed in entry.both()])
+    gone = set([int(name[len("lsi"):]) for name in unwanted["lsis"] if name[len("lsi"):].isdigit()])
+    gone.update([number for name, (number, _) in found.changing.items() if name not in found.busy])
+    if found.rules and gone - numbers:
         yield from vswitch.change_rules(names.LSI0, [flows.delete_graph(number) for number in sorted(gone - numbers)])
 
 
-def _make_lsi0(node, seen):
+def _make_lsi0(node, seen, found):
     """Yield the steps that make LSI-0, with the configured interfaces that are there, and its own rules."""
     vswitch = node.drivers.vswitch
-    there = [name for name in node.interfaces if host.has_interface(name)]
     for name in node.interfaces:
-        if name not in there:
+        if not host.has_interface(name):
             log.write("restore", "interface is not there", interface=name)
-    parts = [("lsi", (names.LSI0, NODE_MARK, node.drivers.datapath))] if names.LSI0 not in seen["lsis"] else []
-    parts += [("sap", (names.LSI0, name, NODE_MARK)) for name in there if name not in seen["ports"]]
-    if parts:
-        try:
-            yield from vswitch.transact([vswitch.MAKE[kind](*words) for kind, words in parts])
-        except StepFailed:
-            yield from vswitch.dismantle([vswitch.UNMAKE[kind](*words) for kind, words in reversed(parts)])
-            raise
-    yield [steps.run("ip", "link", "set", name, "up") for name in there]
-    yield from vswitch.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS])
-    node.on_lsi0 = there
-
-
-def rebuild(node, entry, placed):
-    """Put before a graph's jobs the one that makes it anew: takes down what there is of it, then deploys it."""
-    def rebuilding():
-        yield from plan.take_down(placed, plan.empty(entry.id), node.drivers)
-        yield from plan.update(plan.empty(entry.id), placed, node.drivers)
-
-    def begin(job, entry):
-        node.journal.open(entry.id, placed["number"])
-        entry.placed, entry.coming = None, placed
-
-        def ended(_, error):
-            if error:
-                entry.lost = placed  # and tried again, as long as it is wanted
-                node.leave(entry, placed, plan.empty(entry.id), getattr(error, "left", ()))
-                raise error
-            entry.placed, entry.lost = placed, None
-            node.end(job, entry, "restored")
-
-        node.run(job, entry, rebuilding(), ended)
-
-    node.writes += 1
-    entry.coming = placed
-    entry.queue.insert(0, Job(entry.id, begin))
+    parts = [("lsi", (names.LSI0, NODE_MARK, node.drivers.datapath))]  # even if it is there: the switch may not be ready
+    parts += [("sap", (names.LSI0, name, NODE_MARK, host.interface_index(name))) for name in found.lsi0]
+    try:
+        yield from vswitch.transact([vswitch.MAKE[kind](*words) for kind, words in parts])
+    except StepFailed:
+        fresh = parts[1:] if names.LSI0 in seen["lsis"] else parts
+        yield from vswitch.dismantle([vswitch.UNMAKE[kind](*words) for kind, words in reversed(fresh)])
+        raise
+    if found.lsi0:
+        yield [steps.run("ip", "link", "set", name, "up") for name in found.lsi0]
+    if not found.rules:
+        yield from vswitch.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS])
 
 
 def _first_graphs(node):

@@ -1,6 +1,7 @@
 """Views: what the agent answers, as people read it.  Each makes text of a value; nothing is written here."""
 import os
 import sys
+import time
 
 COLOURS = {"deployed": 32, "running": 32, "failed": 31}  # of states on a terminal; any other is yellow
 YELLOW = 33
@@ -72,6 +73,22 @@ def sfs(status):
         [sf["id"], sf["name"], sf["implementation"], sf["type"], sf["state"]] for sf in status["functions"]])
 
 
+def failed(status):
+    """Return a line for each function of a graph that has failed."""
+    return ["function %s has failed, and is started again %s s after that: %s" % (
+        plain(sf["id"]), plain(sf["error"].get("restart_in")), error(sf["error"]))
+        for sf in status["functions"] if sf.get("error")]
+
+
+def events(found):
+    """Return a line for each event, what it was about behind it."""
+    rows = []
+    for one in found["events"]:
+        about = ["%s=%s" % (key, _flat(one[key])) for key in one if key not in ("sequence", "time", "event")]
+        rows.append([one["sequence"], time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one["time"])), one["event"], " ".join(about)])
+    return table(["NUMBER", "TIME", "EVENT", "ABOUT"], rows) if rows else "nothing has happened\n"
+
+
 def overlaps(status):
     return ["rules %s and %s match common packets at one priority, and the switch may take either" % (
         plain(one), plain(other)) for one, other in status.get("overlaps", ())]
@@ -81,7 +98,7 @@ def status(found):
     lines = ["%s: %s, %d %%" % (plain(found["id"]), found["state"], found["percentage_completed"])]
     if found["error"]:
         lines.append("the last change failed: " + error(found["error"]))
-    lines += ["left, and tried again: " + error(one) for one in found.get("left", ())]
+    lines += ["left, and tried again: " + error(one) for one in found.get("left", ())] + failed(found)
     return "\n".join(lines + overlaps(found)) + "\n" + sfs(found)
 
 

@@ -287,3 +287,19 @@ def test_a_path_is_what_the_system_says(tmp_path):
     done = subprocess.run([*[os.fsencode(word) for word in COMMAND], b"apply", name], env=environment(NOBODY),
                           capture_output=True, timeout=20)
     assert done.returncode == 1 and b"cannot be read" in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_events_are_a_line_each_and_a_failed_function_is_told_with_its_graph(path):
+    event = {"sequence": 7, "time": 0, "event": "function failed", "graph": "home", "function": "fw", "why": "it has\ndied",
+             "limits_hit": ["memory"]}
+    with answering((200, json.dumps({"events": [event], "last": 7})), address=path) as (url, requests):
+        done = ctl(url, "events", "6")
+    assert (done.returncode, requests[0].split()[1]) == (0, "/events?since=6")
+    header, line = done.stdout.splitlines()
+    assert header.split() == ["NUMBER", "TIME", "EVENT", "ABOUT"]
+    assert line.startswith("7 ") and line.endswith("function failed  graph=home function=fw why=it has?died limits_hit=memory")
+    assert ctl(NOBODY, "events", "soon").returncode == 2
+    error = {"error": "StepFailed", "message": "", "where": "", "command": "start fw", "output": "no moon", "restart_in": 8}
+    sf = {"id": "fw", "name": "f", "implementation": "f", "type": "native", "state": "failed", "restarts": 3, "error": error}
+    text = views.status({"id": "home", "state": "deployed", "percentage_completed": 100, "error": None, "functions": [sf]})
+    assert "function fw has failed, and is started again 8 s after that" in text and "no moon" in text

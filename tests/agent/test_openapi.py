@@ -238,6 +238,7 @@ NFFG = {"forwarding-graph": {"end-points": [sap("a", world.INTERFACE)]}}
 NOW = {"Prefer": "respond-async"}
 ASKED = [
     ("GET", "/health", None, 200), ("GET", "/node", None, 200), ("GET", "/functions", None, 200), ("GET", "/metrics", None, 200),
+    ("GET", "/events", None, 200), ("GET", "/events?since=1", None, 200), ("GET", "/events?since=x", None, 400),
     ("GET", "/openapi.json", None, 200), ("GET", "/graphs", None, 200), ("POST", "/graphs?dry-run=1", HOME, 200),
     ("POST", "/graphs", HOME, 201), ("POST", "/graphs", HOME, 409), ("PUT", "/graphs/home", HOME, 200),
     ("PUT", "/graphs/home?dry-run=true", HOME, 200), ("PUT", "/graphs/other", HOME, 400), ("POST", "/graphs?dry=1", OTHER, 400),
@@ -295,7 +296,7 @@ def test_what_is_answered_before_it_is_done_is_described(ask):
 
 
 def test_a_node_that_cannot_is_described(ask, node):
-    node.orchestrator.ready, node.orchestrator.problem = False, "the switch is away"
+    node.orchestrator.known, node.orchestrator.problem = False, "the switch is away"
     assert ask("GET", "/health") == ("getHealth", 503)
     for number in range(8):
         ask("PUT", "/graphs/g%d" % number, OTHER | {"sffg": dict(OTHER["sffg"], id="g%d" % number)}, **NOW)

@@ -31,13 +31,17 @@ class Loop:
     """The part of composer.loop that jobs need, without time."""
 
     def __init__(self):
-        self.actions, self.longest = collections.deque(), (0.0, "")
+        self.actions, self.longest, self.latest = collections.deque(), (0.0, ""), 0.0
 
     def soon(self, action, *arguments):
         self.actions.append((action, arguments))
 
     def at(self, seconds, action):
-        pass  # nothing fails here, so nothing is tried again
+        """Nothing fails here, so nothing is tried again."""
+        return types.SimpleNamespace(when=0, cancel=lambda: None)
+
+    def clock(self):
+        return 0
 
     def turn(self):
         action, arguments = self.actions.popleft()
@@ -48,7 +52,7 @@ class Store:
     """Keeps records as text, as flash would."""
 
     def __init__(self):
-        self.records, self.written = {}, 0
+        self.records, self.written, self.syncs = {}, 0, 0
 
     def save(self, name, record):
         self.records[name] = dumps(record).encode()
@@ -63,6 +67,7 @@ class World:
 
     def __init__(self, loop):
         self.loop, self.performed, self.wrong = loop, 0, []
+        self.groups = types.SimpleNamespace(version="", names=lambda: [], pids=lambda name: [], hits=lambda name: {})
         self.things = {}  # {(kind, name): where}: of a port its bridge, of a link the namespace of its other end
         self.rules = {}   # {(LSI, table, priority and match): cookie}
         self.marks = {}   # {name of a bridge or port: {key: value} of its external_ids}
@@ -71,7 +76,7 @@ class World:
         return "\n".join(sorted("%s %s %s" % (thing + (where,)) for thing, where in self.things.items())
                          + sorted("rule %s %s 0x%x" % (key + (cookie,)) for key, cookie in self.rules.items()))
 
-    def perform(self, wanted, done):
+    def perform(self, wanted, done, quiet=False):
         self.performed += len(wanted)
         results = [getattr(self, step.verb)(step) or "" for step in wanted]
         self.loop.soon(done, results)
@@ -89,6 +94,12 @@ class World:
     def unpack(self, step):
         self.things["folder", step.words[2]] = ""
         return "start stop update"
+
+    def group(self, step):
+        self.things["group", step.words[0]] = ""
+
+    def ungroup(self, step):
+        self.things.pop(("group", step.words[0]), None)
 
     def signal(self, step):
         self.need(step, "namespace", step.words[0])
@@ -128,7 +139,7 @@ class World:
         """Return what `ovs-vsctl --format=json list` prints of the switch, its bridges and its ports."""
         bridges, ports = [[[name, ["map", list(self.marks.get(name, {}).items())]] for kind, name in sorted(self.things)
                            if kind == wanted] for wanted in ("bridge", "port")]
-        tables = [[["3.1.0"]], [row + ["netdev"] for row in bridges], ports]
+        tables = [[["3.1.0", ["map", []]]], [row + ["netdev"] for row in bridges], [row + [1] for row in ports]]
         return "\n".join(json.dumps({"data": rows}) for rows in tables)
 
     def vsctl(self, step, verb="", *words):
@@ -193,7 +204,8 @@ class Node:
         for template in TEMPLATES:
             (folder / (template["name"] + ".json")).write_text(json.dumps(template))
         (folder / "any.tgz").write_bytes(b"a bundle that nobody unpacks")
-        (folder / "ovs-vswitchd.pid").write_text(open("/proc/self/stat").read().split()[0])
+        for daemon in ovs.DAEMONS:
+            (folder / (daemon + ".pid")).write_text(open("/proc/self/stat").read().split()[0])
         found = config.parse({"node": "node", "interfaces": [INTERFACE], "repository": str(folder),
                               "state": str(folder), "runtime": str(folder / "run"), "ovs": {"rundir": str(folder)}}, {})
         self.loop, self.store = Loop(), Store()
@@ -203,7 +215,7 @@ class Node:
         self.orchestrator = orchestrator.Orchestrator(
             self.loop, self.world, drivers, self.store, repository.Repository(found.repository), found)
         self.app = rest.application(self.orchestrator)
-        restore.start(self.orchestrator)
+        restore.start(self.orchestrator, "start")
         self.rest()
 
     def rest(self):

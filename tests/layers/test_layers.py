@@ -22,7 +22,7 @@ DRIVER_MAY = {"composer.core." + name for name in ("steps", "flows", "names", "e
 # Modules that cost memory or open a second door: who alone may import them.
 ONLY = {
     "asyncio": (), "dataclasses": (), "importlib.metadata": (), "logging": (), "typing": (),
-    "subprocess": ("composer/system.py",),
+    "subprocess": ("composer/children.py",),
     "json": ("composer/core/json.py",), "ujson": ("composer/core/json.py",),
     "pyroute2": (),  # ip -batch does it in one child, and without 13 MB
 }

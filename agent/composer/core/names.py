@@ -35,6 +35,16 @@ def belongs(name, number):
         or name.startswith("l%ds" % number)
 
 
+def number(name):
+    """Return the number of the graph that an interface of this name would belong to, or None."""
+    digits = ""
+    for letter in name[3 if name.startswith("lsi") else 1:] if name.startswith("l") else "":
+        if not "0" <= letter <= "9":
+            break
+        digits += letter
+    return int(digits) if digits else None
+
+
 def inside(port_number):
     """Return the name of a function's port in its namespace."""
     return "eth%d" % port_number

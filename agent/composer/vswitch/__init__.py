@@ -5,7 +5,8 @@ Management (Table 2).  Parts of a switch are made and unmade in one transaction:
         lsi   (lsi, mark, datapath)                   createLSI, destroyLSI
         link  (lsi, port, other lsi, port, mark)      connectLSIs, destroyVlink
         port  (lsi, port, mark)                       createPortOnLSI, destroyPort
-        sap   (lsi, interface, mark)                  createSAPOnLSI, destroySAP
+        sap   (lsi, interface, mark, index)           createSAPOnLSI, destroySAP; index: tells an interface from the
+                                                      next one of that name
     transact(parts)            makes all parts or none
     dismantle(parts)           unmakes them; absence is fine, a dead switch too
     TECHNOLOGIES               of ports that it makes
@@ -14,12 +15,17 @@ Management (Table 2).  Parts of a switch are made and unmade in one transaction:
                                is a text, "" if it does not matter
     look(), remember(lsi, life)
                                what is there and whose; in which life of the switch rules were set
+    pulse()                    returns a value that is another one when a port or a rule has come or gone
+    hold(), release()          while a dead switch is started again, what can forward without it does so
 
 Control (Table 3):
     change_rules(lsi, lines)   carries out lines of core.flows, all at once or not at all
+    fingerprint(lsi)           returns a number that is another one when a rule has changed
+    compare(lsi, flows, numbers)   returns the numbers of the graphs whose flows are not as wanted
     counters(lsi)              returns {cookie: (packets, bytes)}
     trace(lsi, packet)         returns what would become of a packet
 
-All but MAKE, UNMAKE, TECHNOLOGIES are generators that yield steps (core.steps).  NAME and NEEDS (programs that it
+To UNMAKE a port or a SAP, its LSI may be "": it is unmade wherever it is.
+All but MAKE, UNMAKE, TECHNOLOGIES, DAEMONS (the names of its processes' pid files) are generators that yield steps (core.steps).  NAME and NEEDS (programs that it
 calls) are how drivers.py knows it.  A driver keeps no state.
 """

@@ -3,15 +3,21 @@
 Switches and ports go through ovs-vsctl, rules through ovs-ofctl.  Ports are called by name in both, so
 no step has to read a port number back.
 """
-from ..core import json, steps
+import re
+
+from ..core import flows, json, steps
 from ..core.errors import StepFailed
-from ..core.steps import ip, run
+from ..core.steps import ask, ip, run
 
 NAME = "ovs"
 NEEDS = ("ovs-vsctl", "ovs-ofctl", "ovs-appctl", "ip")
 TECHNOLOGIES = ("veth",)
+DAEMONS = SWITCH, DATABASE = ("ovs-vswitchd", "ovsdb-server")
 
 LIMIT = 5  # seconds that ovs-vsctl and ovs-ofctl wait for the daemons, and more for what is large
+SLICE = 1000  # lines of flows that are looked at in one turn of the loop
+COUNTERS = re.compile("duration=[^,]*, n_packets=[^,]*, n_bytes=[^,]*, ")
+COOKIE, QUOTED = re.compile(" cookie=0x([0-9a-f]+)"), re.compile('"([^"]*)"')
 
 
 def create_lsi(lsi, mark, datapath):
@@ -43,11 +49,20 @@ def create_port(lsi, port, mark):
 
 
 def destroy_port(lsi, port, mark):
-    return ["--if-exists", "del-port", lsi, port]
+    return ["--if-exists", "del-port"] + ([lsi] if lsi else []) + [port]
 
 
-MAKE = {"lsi": create_lsi, "link": connect_lsis, "port": create_port, "sap": create_port}
-UNMAKE = {"lsi": destroy_lsi, "link": destroy_vlink, "port": destroy_port, "sap": destroy_port}
+def create_sap(lsi, interface, mark, index):
+    """Return the part that puts an interface on an LSI (Table 2, createSAPOnLSI), noting which life of it that is."""
+    return create_port(lsi, interface, mark) + ["external_ids:composer-index=%s" % index]
+
+
+def destroy_sap(lsi, interface, mark, index):
+    return destroy_port(lsi, interface, mark)
+
+
+MAKE = {"lsi": create_lsi, "link": connect_lsis, "port": create_port, "sap": create_sap}
+UNMAKE = {"lsi": destroy_lsi, "link": destroy_vlink, "port": destroy_port, "sap": destroy_sap}
 
 
 def transact(parts):
@@ -87,17 +102,68 @@ def change_rules(lsi, lines):
 
 
 def look():
-    """Return what the switch has: {"version", "lsis": {name: mark}, "datapaths": {name: datapath}, "lives": {name:
-    life}, "ports": {name: mark}}; a mark of None is somebody else's."""
-    text = yield run("ovs-vsctl", "--timeout=%d" % LIMIT, "--format=json", "--columns=ovs_version", "list",
+    """Return what the switch has: {"version", "held", "lsis": {name: mark}, "datapaths": {name: datapath}, "lives":
+    {name: life}, "ports": {name: mark}, "indexes": {name: index}, "numbers": {name: number}}; a mark of None is somebody
+    else's."""
+    text = yield run("ovs-vsctl", "--timeout=%d" % LIMIT, "--format=json", "--columns=ovs_version,external_ids", "list",
                      "Open_vSwitch", "--", "--columns=name,external_ids,datapath_type", "list", "Bridge", "--",
-                     "--columns=name,external_ids", "list", "Interface")
+                     "--columns=name,external_ids,ofport", "list", "Interface")
     node, bridges, interfaces = [json.loads(one)["data"] for one in _said(text)]
-    return {"version": node[0][0] if isinstance(node[0][0], str) else "",
+    (version, ids), = node
+    return {"version": version if isinstance(version, str) else "", "held": _id(ids, "composer-held") is not None,
             "lsis": dict([(name, _id(ids, "composer")) for name, ids, _ in bridges]),
             "datapaths": dict([(name, datapath or "system") for name, _, datapath in bridges]),
             "lives": dict([(name, _id(ids, "composer-life")) for name, ids, _ in bridges]),
-            "ports": dict([(name, _id(ids, "composer")) for name, ids in interfaces])}
+            "ports": dict([(name, _id(ids, "composer")) for name, ids, _ in interfaces]),
+            "indexes": dict([(name, _id(ids, "composer-index")) for name, ids, _ in interfaces]),
+            "numbers": dict([(name, number) for name, _, number in interfaces if isinstance(number, int)])}
+
+
+def pulse():
+    """Return what changes when somebody makes or removes a port or a rule: their numbers, (ports, rules)."""
+    words = dict([word.split(":") for word in (yield ask(SWITCH, "memory/show")).split() if word.count(":") == 1])
+    return int(words.get("ports", 0)), int(words.get("rules", 0))
+
+
+def fingerprint(lsi):
+    """Return a number that changes when a rule of an LSI does: of the sum of its lines, without their counters."""
+    text, total = (yield ask(SWITCH, "bridge/dump-flows", lsi)), 0
+    for number, line in enumerate(text.split("\n")):
+        total += hash(COUNTERS.sub("", line))
+        if number % SLICE == SLICE - 1:
+            yield []
+    return total
+
+
+def compare(lsi, wanted, numbers):
+    """Return the graphs (their numbers) of which an LSI has not just the flows that are `wanted`.
+
+    numbers: {name: number} of the ports.  Flows that end by themselves, and those of nobody we know, do not count.
+    """
+    def numbered(found):
+        return str(numbers.get(found.group(1), found.group(0)))
+
+    lines = [QUOTED.sub(numbered, flows.add(flow)[len("add "):]) for flow in wanted if "hard_timeout" not in flow.key]
+    text = yield run("sh", "-c", 'ovs-ofctl --timeout=%d -O OpenFlow14 diff-flows "$1" /dev/stdin || [ $? = 2 ]' % LIMIT,
+                     "diff", lsi, stdin="\n".join(lines) + "\n")
+    found = set()
+    for line in _said(text):
+        cookie = COOKIE.search(line)
+        number = int(cookie.group(1), 16) >> 32 if cookie else 0
+        if (number or cookie and line.startswith("+")) and "hard_timeout" not in line:
+            found.add(number)
+    return found
+
+
+def hold():
+    """Have the switch, when it is started again, leave the kernel's flows at work until the rules are back."""
+    yield run("ovs-vsctl", "--timeout=%d" % LIMIT, "--no-wait", "set", "Open_vSwitch", ".",
+              "other_config:flow-restore-wait=true", "external_ids:composer-held=true")
+
+
+def release():
+    yield run("ovs-vsctl", "--timeout=%d" % LIMIT, "--no-wait", "remove", "Open_vSwitch", ".", "other_config",
+              "flow-restore-wait", "--", "remove", "Open_vSwitch", ".", "external_ids", "composer-held")
 
 
 def remember(lsi, life):
