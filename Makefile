@@ -2,6 +2,7 @@
 #
 #: make demo          the main job, shown: a service graph, real functions, real packets
 #: make test          every test, within minutes
+#: make test-faults   the tests of faults with their full numbers: most of an hour
 #: make test-long     the tests that take longer
 #: make test-oldest   the agent's tests with the oldest dependencies
 #: make check         what needs no root: lint, and the tests of the pure parts
@@ -10,11 +11,13 @@
 #: make setup         only set up what is missing
 #: make clean         remove what was made
 #:
-#: TESTS=tests/core names the tests to run, ARGS="-x -k nat" is handed to pytest.
+#: TESTS=tests/core names the tests to run, ARGS="-x -k nat" is handed to pytest.  COMPOSER_SEED=7 draws the faults of
+#: another seed than usual.
 
 PYTEST = $(1)/bin/python -m pytest -c tests/pytest.ini $(ARGS)
 TESTS = tests
-ROOTED = demo test test-long test-oldest bench
+FAULTS = $(addprefix tests/,agent/test_powercut.py $(addprefix system/test_,crash.py daemons.py exhaustion.py cycles.py))
+ROOTED = demo test test-faults test-long test-oldest bench
 
 MAKEFLAGS += --no-print-directory
 export PYTHONPYCACHEPREFIX = $(CURDIR)/build/pycache
@@ -55,6 +58,9 @@ demo: setup nsf
 
 test: setup nsf
 	@$(call PYTEST,.venv) -m "not long" $(TESTS)
+
+test-faults: setup nsf
+	@COMPOSER_FAULTS=full $(call PYTEST,.venv) -s -m "not long" $(filter-out tests,$(TESTS)) $(if $(filter tests,$(TESTS)),$(FAULTS))
 
 test-long: setup nsf
 	@$(call PYTEST,.venv) -m long $(TESTS)

@@ -15,6 +15,7 @@ import time
 
 import footprint
 import graphs
+import recovery
 from floor import Floor
 from node import ROOT, VSWITCHD_END, Agent, Host, Node, memory, wire
 from sheet import Sheet
@@ -262,6 +263,15 @@ def restart(sheet, world):
     sheet.add("agent: functions' scripts among them", sum("netns exec" in step for step in steps), "steps", goals=[("0", 0)])
 
 
+def recover(sheet, world):
+    """Faults, and how soon they are over, on a node of their own; a reboot on one with 20 graphs (`world`)."""
+    with World() as other:
+        recovery.faults(sheet, other, chain("g", 1))
+        recovery.function(sheet, other, json.dumps(graphs.graph(
+            "dhcp", [LAN], [graphs.sf("d", "dhcp", "1")], *graphs.both("1", "lan", "d:1"))))
+    recovery.reboot(sheet, world, 20)
+
+
 def throughput(sheet):
     """TCP through firewall and NAT, beside two hosts on one veth: what the datapath here can do, for context."""
     home = graphs.graph("home", [LAN, WAN], [graphs.sf("fw", "firewall", "in", "out"), graphs.sf("nat", "nat", "in", "out")],
@@ -310,9 +320,10 @@ def main():
         crowd(sheet, world)
         disk(sheet, world)
         restart(sheet, world)
-        with footprint.idle(sheet, world.agent.pid, 10):
+        with footprint.idle(sheet, world.agent.pid, 120):
             footprint.imports(sheet)
             throughput(sheet)
+        recover(sheet, world)
     many(sheet)
     sheet.write(ROOT + "/build/bench.json")
     print("%d figures in %.0f s, in build/bench.json; load now %.1f" % (

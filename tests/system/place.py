@@ -7,6 +7,8 @@ The function is the puppet: a wire whose scripts first do what its variables say
 that they were called:
 
     sf("slow", "puppet", "a", "b", START="sleep 1", STOP="exit 1")
+
+The patient is a puppet that can also say how it is (STATUS), and whose template gives it little of everything.
 """
 import contextlib
 import glob
@@ -16,6 +18,7 @@ import json
 import os
 import tarfile
 import threading
+import time
 
 from graphs import both, graph, sap, sf
 from node import ROOT, Agent, Host, Node, processes, wire
@@ -27,14 +30,20 @@ echo "$SF_ID %(name)s ${SF_PORTS_ADDED-}" >>/tmp/calls
 eval "${%(variable)s-}"
 %(then)s
 """
+STATUS = """#!/bin/sh
+eval "${STATUS-}"
+"""
+LITTLE = {"memory": 24, "pids": 32, "cpu": 0.5}  # MiB, processes, cores
 SCRIPTS = {"start": "exec ./wire", "stop": "[ ! -e /sys/class/net/br0 ] || ip link del br0", "update": "exec ./wire"}
+
+PASSING = {"ovs-vsctl", "ovs-ofctl", "ip", "sh", "mount", "ethtool", "status"}  # programs that do not stay
 
 # One line for each thing; without a switch that answers, without its flows.
 SHOW = r"""
 ovs-vsctl --timeout=5 --format=csv --no-headings --columns=name,fail_mode,external_ids list bridge |
-    sed 's/^/bridge /'
+    sed 's/^/bridge /; s/,* *composer-life=""[0-9-]*""//'
 ovs-vsctl --timeout=5 --format=csv --no-headings --columns=name,type,options,external_ids list interface |
-    sed 's/^/port /'
+    sed 's/^/port /; s/, composer-index=""[0-9]*""//'
 for bridge in $(ovs-vsctl --timeout=5 list-br); do
     ovs-ofctl --timeout=5 -O OpenFlow14 --no-stats --names dump-flows $bridge 2>/dev/null | sed "s/^/flow $bridge /"
 done
@@ -42,7 +51,9 @@ ls /run/netns | sed 's/^/namespace /'
 ls /sys/class/net | sed 's/^/link /'
 cut -d ' ' -f 2 /proc/self/mounts | grep ^/run/netns/ | sed 's/^/mount /'
 find "$1/runtime" -mindepth 2 -maxdepth 2 | sed 's/^/folder /'
-find "$1/state" -type f -exec cksum {} + | sed 's/^/stored /'
+find "$1/state" -type f ! -name '*.old' -exec cksum {} + | sed 's/^/stored /'
+for old in "$1"/state/graphs/*.old; do [ ! -e "$old" ] || [ -e "${old%.old}" ] || echo "stored without a newer one $old"; done
+find /sys/fs/cgroup -depth -type d -name 'composer:*' | sed 's/^/group /'
 """
 
 
@@ -66,7 +77,9 @@ class Place:
         return self
 
     def __exit__(self, *failure):
+        log = self.agent.log
         self._stack.close()
+        assert any(failure) or "loop: failed" not in log, [line for line in log.split("\n") if "loop: failed" in line]
 
     def put(self, graph, status=(200, 201)):
         """PUT a graph; return the answer, whose status must be (one of) `status`."""
@@ -136,7 +149,12 @@ class Place:
 def world(node):
     """Return all that the agent could have made on a node, sorted lines."""
     lines = node.run("dash", "-c", SHOW, "show", node.dir, check=False).stdout.splitlines()
-    return sorted(lines + ["process " + name for _, name in processes(node.pid)])
+    for _ in range(20):
+        names = [name for _, name in processes(node.pid)]
+        if not PASSING.intersection(names):
+            break
+        time.sleep(0.05)  # the agent is just looking
+    return sorted(lines + ["process " + name for name in names])
 
 
 def chain(*functions, name="g", **variables):
@@ -162,10 +180,12 @@ def repository(folder):
     for name, path in (("wire", "sample/start"), ("sf.sh", "common/sf.sh")):
         with open("%s/nsf/%s" % (ROOT, path)) as file:
             files[name] = file.read()
-    bundle(folder + "/puppet.tgz", files)
-    with open(folder + "/puppet.json", "w") as file:
-        json.dump({"name": "puppet", "functional-capability": "puppet", "vnf-type": "native",
-                   "uri-image": "puppet.tgz", "ports": [{"position": "1-N", "min": 1}]}, file)
+    for name, more in (("puppet", {}), ("patient", {"status": STATUS})):
+        bundle("%s/%s.tgz" % (folder, name), dict(files, **more))
+        with open("%s/%s.json" % (folder, name), "w") as file:
+            json.dump(dict({"name": name, "functional-capability": name, "vnf-type": "native",
+                            "uri-image": name + ".tgz", "ports": [{"position": "1-N", "min": 1}]},
+                           **({"limits": LITTLE} if more else {})), file)
     return folder
 
 

@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from crash import meaning
 from function import pings
 from graphs import vlan_sap, wire
 from place import Place, chain
@@ -23,13 +24,6 @@ def shared():
 def no_call_fails(place):
     yield
     place.shims.fail(0)
-
-
-def meaning(place):
-    """Return a world without what may differ between two ways to the same graph: its numbers."""
-    world = place.world()
-    return [line.split(",")[0] for line in world if line.startswith(("bridge ", "namespace ", "process "))] \
-        + [len([line for line in world if line.startswith(kind)]) for kind in ("flow ", "port ", "folder ", "link ")]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -195,8 +195,8 @@ def full(place):
 def test_no_room_to_unpack(place, full):
     before = place.world()
     full("runtime/images", held=0)
-    answer = place.put(chain("w"), 409)
-    assert answer["error"] == "BadImage" and "No space left" in answer["message"]
+    answer = place.put(chain("w"), 507)
+    assert answer["error"] == "Full" and "No space left" in answer["message"]
     assert not place.changes(before)
 
 
@@ -209,15 +209,15 @@ def test_no_room_for_the_functions_folder(place, full):
 def test_no_room_to_store(place, full):
     full("state/graphs")
     before = place.world()
-    answer = place.put(chain("w"), 503)
-    assert answer["error"] == "Unavailable" and "No space left" in answer["message"]
+    answer = place.put(chain("w"), 507)
+    assert answer["error"] == "Full" and "No space left" in answer["message"]
     assert not place.changes(before)
 
 
 def test_no_room_to_store_what_became_of_a_function(place, full):
     place.put(chain("w"))
     full("state/graphs")
-    assert "No space left" in place.ask("POST", "/graphs/g/functions/w/stop", status=503)["message"]
+    assert "No space left" in place.ask("POST", "/graphs/g/functions/w/stop", status=507)["message"]
 
 
 # What hangs.

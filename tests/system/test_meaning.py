@@ -51,7 +51,7 @@ class RealNode(FakeNode):
         self.box = box
         vswitch = Drivers.vswitch
         parts = [vswitch.MAKE["lsi"](names.LSI0, "node", "netdev")] + [
-            vswitch.MAKE["sap"](names.LSI0, interface, "node") for interface in random_graphs.INTERFACES]
+            vswitch.MAKE["sap"](names.LSI0, interface, "node", "1") for interface in random_graphs.INTERFACES]
         self.carry_out(vswitch.transact(parts))
         self.carry_out(vswitch.change_rules(names.LSI0, NODE_RULES))
 
