@@ -2,6 +2,7 @@
 
 The tests see the groups of the box from outside: a file like /proc/self/mounts says where they are.
 """
+import contextlib
 import os
 import signal
 import subprocess
@@ -38,7 +39,8 @@ class World:
         """Start a program in a group."""
         doors = [door.replace("/" + os.path.basename(self.box.dir), "") for door in self.groups.doors(name)]
         process = self.box.popen("dash", "-c", JOIN, " ".join(doors), *argv, **options)
-        until(lambda: process.poll() is not None or process.inner in self.groups.pids(name))
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            until(lambda: process.poll() is not None or process.inner in self.groups.pids(name))
         return process
 
     def needs(self, *controllers):
