@@ -9,6 +9,7 @@ import time
 from node import ROOT, datapath, memory
 
 RIVALS = ROOT + "/build/bench-rivals"  # libraries that the agent does without
+IDLE = 30  # seconds after a start or a change until an agent has compared all rules and asked all functions
 RSS = "\nimport os\nwith open('/proc/self/statm') as file:\n    print(int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE'))"
 IMPORTS = [  # (name, what is imported, each after those before)
     ("bare python", ""),
@@ -57,7 +58,8 @@ def imports(sheet):
 
 @contextlib.contextmanager
 def idle(sheet, pid, seconds):
-    """Measure what an idle process takes of a processor meanwhile, for so many seconds at least."""
+    """Measure what an idle agent takes of a processor meanwhile, for so many seconds at least, once it has looked at all."""
+    time.sleep(IDLE)
     begin, spent = time.monotonic(), _spent(pid)
     yield
     time.sleep(max(0, begin + seconds - time.monotonic()))
