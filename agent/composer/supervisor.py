@@ -83,7 +83,10 @@ class Supervisor:
         pause = PAUSES[min(health.starts, len(PAUSES) - 1)]
         health.starts += 1
         health.state, health.error = "failed", dict(failure(error), restart_in=pause)
-        hits = self.node.system.groups.hits(entry.placed["sfs"][sf_id]["netns"])
+        try:
+            hits = self.node.system.groups.hits(entry.placed["sfs"][sf_id]["netns"])
+        except OSError:  # out of file descriptors: it is started again all the same
+            hits = {}
         limits = [name for name in sorted(hits) if hits[name]]
         if limits:
             health.error["limits_hit"] = limits
