@@ -131,7 +131,7 @@ class Groups:
 
     def _tree(self, name):
         """Return the folders of a group and of the groups that its processes made in it, these first."""
-        return [folder for group in self._groups(name) for folder, _, _ in os.walk(group, topdown=False)]
+        return [folder for group in self._groups(name) for folder, _, _ in os.walk(group, topdown=False, onerror=_raise)]
 
     def _signal(self, name):
         known, fresh = set(), set(self.pids(name))
@@ -195,6 +195,11 @@ def _find(mounts):
     if folder and (most or not single):
         return "v2", {key: folder for key in list(keys) + ["freezer"]}
     return ("v1" if single else ""), single
+
+
+def _raise(error):
+    if error.errno in SCARCE:
+        raise error
 
 
 def _mkdir(folder):

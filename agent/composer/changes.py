@@ -6,7 +6,7 @@ from . import host
 from .core import plan
 from .core.errors import NotFound, StepFailed, Unavailable, failed
 
-STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running"}  # that a verb leads to
+STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running", "restart": "running"}
 
 
 def put(node, job, entry, graph):
@@ -24,7 +24,7 @@ def put(node, job, entry, graph):
 
     def ended(result, error):
         if error:  # and undone, but for what is left
-            node.leave(entry, new, old, getattr(error, "left", ()))
+            _undone(node, entry, old, new, getattr(error, "left", ()))
             raise error
         try:
             node.keep(entry, new)
@@ -42,10 +42,18 @@ def put(node, job, entry, graph):
 def _go_back(node, job, entry, old, new, reason):
     """Make `new`, which cannot be stored and would be gone after a power cut, `old` again."""
     def ended(result, error):
-        node.leave(entry, new, old, getattr(error, "left", ()) if error else result[0])
+        _undone(node, entry, old, new, getattr(error, "left", [error]) if error else result[0])
         raise failed("graph %s cannot be stored" % entry.id, reason)
 
     node.run(job, entry, plan.update(new, old, node.drivers), ended)
+
+
+def _undone(node, entry, old, new, left):
+    """Note what could not be undone of an update: what it touched of the old graph is made anew."""
+    node.leave(entry, new, old, left)
+    if left and entry.placed:
+        numbers = set([sf["number"] for sf in old["sfs"].values()])
+        entry.broken = (entry.broken or set()) | plan.touched(old, new) & numbers
 
 
 def delete(node, job, entry):
@@ -78,9 +86,21 @@ def act(node, job, entry, sf_id, verb):
     node.journal.open(entry.id, entry.placed["number"], [sf["number"]])
 
     def acting():
-        for name in ("stop", "start") if verb == "restart" else (verb,):
-            yield from getattr(driver, name)(dict(sf, state="running") if name == "start" else sf)
-            sf["state"] = STATES[name]
+        was = dict(sf)
+        if verb in ("stop", "restart"):
+            sf["state"] = STATES[verb]  # whatever comes of it: no process is left, and the supervisor does the rest
+            try:
+                yield from driver.stop(was)
+            except StepFailed:
+                if verb == "stop":
+                    raise
+        elif verb == "start" and was["state"] == "paused":
+            yield from driver.resume(was)
+        if verb in ("start", "restart"):
+            yield from driver.start(dict(sf, state="running"))
+        elif verb in ("pause", "resume"):
+            yield from getattr(driver, verb)(was)
+        sf["state"] = STATES[verb]
 
     def ended(_, error):
         node.supervisor.restarted(entry, [sf["number"]])

@@ -10,6 +10,8 @@ import os
 import signal
 import subprocess
 
+from .core.errors import UNBORN
+
 GRACE = 2  # seconds from SIGTERM to SIGKILL, and from there until nobody waits any more
 PIPE = 1 << 20  # bytes that a script can say before anybody listens
 TALK, TAIL = 8 << 20, 64 << 10  # bytes of a script that are read, and kept
@@ -55,7 +57,7 @@ class Output:
 
 
 def start(loop, argv, stdin, environ, limit, done, leaves):
-    """Start a child; call done(exit status or None at the limit, output).  leaves: it may leave daemons behind."""
+    """Start a child; call done(exit status, None at the limit or UNBORN, output).  leaves: it may leave daemons behind."""
     output = text = None
     try:
         output = Output(loop, TALK, TAIL) if leaves else Output(loop, OUTPUT, 0)
@@ -70,7 +72,7 @@ def start(loop, argv, stdin, environ, limit, done, leaves):
     except OSError as error:
         if output:
             os.close(output.end)
-        done(127, "%s: %s" % (argv[0], error.strerror))
+        done(UNBORN, "%s: %s" % (argv[0], error.strerror))
         return
     finally:
         if text is not None:

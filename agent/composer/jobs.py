@@ -8,13 +8,15 @@ AGAIN = (1, 4)  # seconds until what is left or broken is tried again: at first,
 class Job:
     """One change of one graph.  `begin(job, entry)` is called at the head of the graph's queue.
 
-    When it is done, it has an outcome (created, updated, unchanged, deleted, done) or an error, the exception.
+    When it is done, it has an outcome (created, updated, unchanged, deleted, done, repaired ...) or an error, the exception.
     changes: whether it changes the graph, whose status then tells its error; else it acts on a function, or reads.
-    mends: whether it needs the graph whole; again: whether it only tries again what failed.  `failures` are those of what was to be taken down: reported, but not in the way.
+    mends: whether it needs the graph whole; again: whether it only tries again what failed;
+    counts: whether it is one of the writes that users wait for.  `failures` are those of what was to be taken down: reported, but not in the way.
     """
 
-    def __init__(self, graph_id, begin, changes=True, mends=True, again=False):
-        self.graph_id, self.begin, self.changes, self.mends, self.again = graph_id, begin, changes, mends, again
+    def __init__(self, graph_id, begin, changes=True, mends=True, again=False, counts=False):
+        self.graph_id, self.begin, self.changes, self.mends = graph_id, begin, changes, mends
+        self.again, self.counts = again, counts
         self.outcome = self.error = self.answer = None
         self.failures, self.done, self._told = [], False, []
 

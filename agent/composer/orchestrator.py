@@ -23,6 +23,7 @@ class Orchestrator:
         self.store, self.repository, self.config = store, repository, config
         self.journal, self.events, self.supervisor = Journal(config.runtime), Events(), Supervisor(self)
         self.indexes = {}  # {interface of LSI-0: its index when it was put there}
+        self.refused = {}  # {interface: its index when it could not be put there}
         self.interfaces = [interface.name for interface in config.interfaces]
         self.graphs = {}
         self.past = {}  # {id: last status} of graphs that failed and are gone, in order
@@ -113,13 +114,13 @@ class Orchestrator:
             raise TooBusy("", "%d writes are waiting: try again in a moment" % self.writes)
         if graph_id not in self.graphs:
             self.graphs[graph_id] = Entry(graph_id, owner)
-        job = Job(graph_id, begin, changes, mends)
+        job = Job(graph_id, begin, changes, mends, counts=True)
         self.enqueue(self.graphs[graph_id], job)
         return job
 
     def enqueue(self, entry, job):
         """Put a job at the end of its graph's queue; it begins at once if it is alone there."""
-        self.writes += 1
+        self.writes += job.counts
         entry.queue.append(job)
         self.begin(entry)
 
@@ -142,8 +143,11 @@ class Orchestrator:
         def guarded(answer, error):
             try:
                 ended(answer, error)
-            except Exception as failed:
-                self.end(job, entry, error=failed)
+            except Exception as problem:
+                if entry.queue and entry.queue[0] is job:
+                    self.end(job, entry, error=problem)
+                else:  # it had ended
+                    log.failure("orchestrator", problem)
         self.drive(generator, guarded, progress, quiet=job.again and entry.trouble != "")
 
     def end(self, job, entry, outcome=None, error=None):
@@ -152,7 +156,7 @@ class Orchestrator:
             error = failed("the node", error)
         elif error is not None and not isinstance(error, (Refused, StepFailed)):
             log.failure("orchestrator", error)
-        self.writes -= 1
+        self.writes -= job.counts
         self.jobs["failed" if error else "done"] += 1
         if not (job.again and error and str(error) == entry.trouble):  # what fails again and again is said once
             log.write("job", "failed" if error else outcome, graph=entry.id, **({"why": error} if error else {}))
@@ -180,17 +184,19 @@ class Orchestrator:
                 del self.graphs[entry.id]
         try:
             self.prune()
-            if not entry.left and entry.broken is None:
+            if not entry.left:
                 self.journal.close(entry.id)
+                if entry.broken:
+                    self.journal.open(entry.id, entry.placed["number"], entry.broken)
         except OSError as problem:  # who waits is told all the same
             log.failure("orchestrator", problem)
-        self._later(entry, error)
+        self._later(job, entry, error)
         self.loop.soon(self.begin, entry)
         job.finish(outcome, error)
 
-    def _later(self, entry, error):
+    def _later(self, job, entry, error):
         """See to what is still to be done for a graph when its job is over."""
-        if entry.id in self.skipped:
+        if entry.id in self.skipped and not (job.again and (error or entry.left)):
             self.skipped.discard(entry.id)
             restore.start(self, "a job is done")
         if not entry.left and entry.broken is None:
@@ -220,7 +226,11 @@ class Orchestrator:
     def moved(self):
         """Return the interfaces that are there, and of which LSI-0 has not the present life."""
         found = [(name, host.interface_index(name)) for name in self.interfaces]
-        return [name for name, index in found if index and self.indexes.get(name) != index]
+        return [name for name, index in found if index and index not in (self.indexes.get(name), self.refused.get(name))]
+
+    def absent(self, graph):
+        """Return the interfaces of a graph that LSI-0 does not have: no rule can name them."""
+        return [sap.interface for sap in graph.saps if not self.indexes.get(sap.interface)]
 
     def _keep_past(self, entry):
         self.past[entry.id] = entry.status()
@@ -266,6 +276,10 @@ class Orchestrator:
                 raise Conflict(sap.where, "interface %s is not there" % sap.interface)
         others = [placed["graph"] for entry in self.graphs.values() if entry.id != graph_id
                   for placed in entry.both()]
+        if graph_id == restore.NODE_MARK:
+            raise Conflict("id", "%s is the mark of the node's own things: the graph needs another id" % graph_id)
+        for interface in self.absent(graph):
+            raise Conflict("saps", "interface %s cannot be put on LSI-0 now, see the events" % interface)
         sffg.conflict(graph, others)
         images = resolver.resolve(graph, self.templates() if graph.sfs else (), self.drivers, old["sfs"],
                                   self.repository.read)
@@ -311,7 +325,9 @@ class Orchestrator:
                 done(None, error)
             else:
                 progress()
-                if isinstance(wanted, list):
+                if wanted == []:
+                    self.loop.soon(advance, [])  # a pause in a long work
+                elif isinstance(wanted, list):
                     self.system.perform(wanted, advance, quiet)
                 else:
                     self.system.perform([wanted], lambda results: advance(results[0], isinstance(results[0], Exception)), quiet)

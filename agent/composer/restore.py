@@ -19,7 +19,7 @@ PATIENCE = (0.2, 2)  # seconds between two tries while the switch does not answe
 
 
 def start(node, why, pause=PATIENCE[0]):
-    """Bring the node (an Orchestrator) to what is wanted; jobs begin when that is done."""
+    """Bring the node (an Orchestrator) to what is wanted; jobs begin when that was tried."""
     if node.looking:
         node.again = why
         return
@@ -34,7 +34,7 @@ def start(node, why, pause=PATIENCE[0]):
                 node.events.tell("ready", graphs=len(node.graphs), datapath=node.drivers.datapath, after=why)
             node.known, node.problem = True, ""
         else:
-            if not isinstance(error, (Refused, StepFailed)):
+            if not isinstance(error, (Refused, StepFailed, OSError)):
                 log.failure("restore", error)
             if node.problem != str(error):
                 node.events.tell("not ready", why=str(error))
@@ -68,16 +68,14 @@ def _restore(node, why):
     yield from _remove_unwanted(node, seen, found)
     if found.lsi0 or not found.rules:
         yield from _make_lsi0(node, seen, found)
-    node.indexes = dict([(name, seen["indexes"].get(name)) for name in node.interfaces if name in seen["ports"]],
-                        **dict([(name, host.interface_index(name)) for name in found.lsi0]))
     node.prune()
     for graph_id in set(found.changing) - set(node.graphs):
         node.journal.close(graph_id)
     whole = [entry for entry in node.graphs.values() if entry.both() and entry.id not in found.broken]
     if not found.rules:
-        yield from plan.together([_rules(entry, drivers, found.broken) for entry in whole if entry.id not in found.busy])
+        yield from plan.together([_rules(node, entry, found.broken) for entry in whole if entry.id not in found.busy])
         yield from vswitch.remember(names.LSI0, life)
-    if seen["held"]:
+    if seen["held"] or life != node.life and drivers.datapath == "system":  # the wish may have come after the look
         yield from vswitch.release()
     node.life = life
     _take(node, found)
@@ -92,13 +90,14 @@ def _take(node, found):
             if not found.rules or found.lsi0:
                 entry.broken = entry.broken or set()  # when its job is done
             node.skipped.add(entry.id)
+            if not (entry.running or entry.left):  # its job has ended meanwhile
+                node.again = "a job is done"
             continue
         if entry.placed is None:
             entry.placed, entry.coming = entry.coming, None
         entry.placed.pop("flows", None)
         if entry.id in found.broken:
             if entry.broken is None or not entry.queue:
-                node.writes += 1
                 entry.queue.insert(0, Job(entry.id, lambda job, entry: node.end(job, entry, "repaired")))
             entry.broken = found.broken[entry.id] | (entry.broken or set())
             entry.state = "repairing"
@@ -113,9 +112,15 @@ def mending(node, entry):
     node.journal.open(entry.id, placed["number"], entry.broken)
     failed = yield from plan.mend(placed, entry.broken, node.drivers)
     node.supervisor.restarted(entry, entry.broken)
-    entry.broken = None
+    entry.broken = set()  # should the rules fail, the functions are there
     for sf_id, error in failed.items():
         node.supervisor.failed(entry, sf_id, error)
+    yield from plan.rules(placed, node.drivers, anew=True, absent=node.absent(placed["graph"]))
+    entry.broken = None
+    try:
+        node.keep(entry, placed)  # an image that is another one may have other scripts
+    except OSError as error:
+        log.write("restore", "not stored", graph=entry.id, why=error)
 
 
 def _with_images(node, entry):
@@ -127,7 +132,7 @@ def _with_images(node, entry):
             renewed = node.place(placed, placed["graph"], entry.id)
             node.keep(entry, renewed)
             entry.broken |= plan.touched(placed, renewed)
-            node.again = "an image was replaced"  # what there was of the old function is removed then
+            node.skipped.add(entry.id)  # what there was of the old function is removed when this job is done
             return renewed
     return placed
 
@@ -159,11 +164,7 @@ def compare(node, seen, busy):
     found = Found(busy, node.journal.read())
     life = host.daemon(node.config.ovs.rundir, node.drivers.vswitch.SWITCH)
     found.rules = bool(life) and seen["lives"].get(names.LSI0) == life
-    for name in node.interfaces:
-        if name in links and (name not in seen["ports"] or seen["indexes"].get(name) != host.interface_index(name)):
-            found.lsi0.append(name)
-            if name in seen["ports"]:
-                found.renewed.append(name)
+    _compare_interfaces(node, seen, links, found)
     wanted = {"lsis": set(), "ports": set(), "spaces": set()}
     for entry in node.graphs.values():
         for placed in entry.both():
@@ -185,6 +186,24 @@ def compare(node, seen, busy):
     return found
 
 
+def _compare_interfaces(node, seen, links, found):
+    """Find which interfaces LSI-0 lacks, and note which it has; one that is on somebody else's bridge stays there."""
+    for name in node.interfaces:
+        index, mark = host.interface_index(name), seen["ports"].get(name, "")
+        if name not in links or not index or index == node.refused.get(name):
+            continue
+        if mark is None:
+            node.indexes.pop(name, None)
+            node.refused[name] = index
+            node.events.tell("interface is on somebody else's bridge", interface=name)
+        elif mark and index == (seen["indexes"].get(name) or node.indexes.get(name) or index):
+            node.indexes[name] = index
+        else:
+            found.lsi0.append(name)
+            if mark:
+                found.renewed.append(name)
+
+
 def _broken(entry, seen, spaces, links, found):
     """Return the numbers of a graph's functions that have to be made anew, or None if nothing of the graph is missing."""
     placed = entry.placed or entry.coming
@@ -202,10 +221,11 @@ def _broken(entry, seen, spaces, links, found):
     return broken if broken or missing or changing or moved or entry.broken is not None else None
 
 
-def _rules(entry, drivers, broken):
+def _rules(node, entry, broken):
     """Set the rules of a whole graph again.  One that does not take them is mended, and in nobody's way."""
     try:
-        yield from plan.rules(entry.both()[0], drivers)
+        placed = entry.both()[0]
+        yield from plan.rules(placed, node.drivers, absent=node.absent(placed["graph"]))
     except StepFailed as error:
         log.write("restore", "rules not set", graph=entry.id, why=error)
         broken[entry.id] = set()
@@ -266,18 +286,36 @@ def _make_lsi0(node, seen, found):
     for name in node.interfaces:
         if not host.has_interface(name):
             log.write("restore", "interface is not there", interface=name)
-    parts = [("lsi", (names.LSI0, NODE_MARK, node.drivers.datapath))]  # even if it is there: the switch may not be ready
-    parts += [("sap", (names.LSI0, name, NODE_MARK, host.interface_index(name))) for name in found.lsi0]
+    lsi0 = vswitch.MAKE["lsi"](names.LSI0, NODE_MARK, node.drivers.datapath)  # even if it is there: it may not be ready
+    saps = dict([(name, (names.LSI0, name, NODE_MARK, host.interface_index(name))) for name in found.lsi0])
     try:
-        yield from vswitch.transact([vswitch.MAKE[kind](*words) for kind, words in parts])
+        yield from vswitch.transact([lsi0] + [vswitch.MAKE["sap"](*saps[name]) for name in saps])
+        made = list(saps)
     except StepFailed:
-        fresh = parts[1:] if names.LSI0 in seen["lsis"] else parts
-        yield from vswitch.dismantle([vswitch.UNMAKE[kind](*words) for kind, words in reversed(fresh)])
-        raise
-    if found.lsi0:
-        yield [steps.run("ip", "link", "set", name, "up") for name in found.lsi0]
+        made = yield from _make_one_by_one(node, lsi0, saps)
+    for name in made:
+        node.indexes[name] = saps[name][-1]
+    if made:
+        yield [steps.run("ip", "link", "set", name, "up") for name in made]
     if not found.rules:
         yield from vswitch.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS])
+
+
+def _make_one_by_one(node, lsi0, saps):
+    """Make LSI-0 and put on it those interfaces that can be; return their names.  No other has to wait for one."""
+    vswitch, made = node.drivers.vswitch, []
+    yield from vswitch.dismantle([vswitch.UNMAKE["sap"](*words) for words in saps.values()])
+    yield from vswitch.transact([lsi0])
+    for name, words in saps.items():
+        try:
+            yield from vswitch.transact([vswitch.MAKE["sap"](*words)])
+            made.append(name)
+        except StepFailed as error:
+            yield from vswitch.dismantle([vswitch.UNMAKE["sap"](*words)])
+            node.indexes.pop(name, None)
+            node.refused[name] = words[-1]
+            node.events.tell("interface cannot be put on LSI-0", interface=name, why=error.output[-300:])
+    return made
 
 
 def _first_graphs(node):

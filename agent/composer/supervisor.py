@@ -114,9 +114,16 @@ class Supervisor:
 
     def _revive(self, entry, sf_id, health):
         from . import changes
+        health.timer = None
         if entry.health.get(sf_id) is health and self.node.graphs.get(entry.id) is entry:
-            self.node.enqueue(entry, Job(entry.id, lambda job, entry: changes.revive(self.node, job, entry, sf_id),
-                                         changes=False))
+            job = Job(entry.id, lambda job, entry: changes.revive(self.node, job, entry, sf_id), changes=False)
+            job.when_done(lambda: self._tried(entry, sf_id, health, job))
+            self.node.enqueue(entry, job)
+
+    def _tried(self, entry, sf_id, health, job):
+        """Go on with a function that could not even be tried to be started: its graph could not be mended, say."""
+        if job.error and entry.health.get(sf_id) is health and health.state == "failed" and health.timer is None:
+            self.failed(entry, sf_id, job.error)
 
     # Processes.
 
@@ -124,8 +131,12 @@ class Supervisor:
         """Watch the processes that a function has now."""
         health, sf = entry.health[sf_id], entry.placed["sfs"][sf_id]
         self._unwatch(health)
-        pids = self.node.system.groups.pids(sf["netns"])
-        health.had = bool(pids)
+        try:
+            pids = self.node.system.groups.pids(sf["netns"])
+        except OSError:  # out of file descriptors: what it had is not known, but that it is asked
+            pids, health.fresh = [], True
+        else:
+            health.had = bool(pids)
         for pid in pids[:EACH]:
             if self.watched < WATCHED:
                 try:
@@ -186,7 +197,7 @@ class Supervisor:
         self.next = None
         known = [(entry, sf_id, health) for entry in self.node.graphs.values() for sf_id, health in entry.health.items()]
         those = [one for one in known if one[2].state == "running" and not one[0].running
-                 and "status" in one[0].placed["sfs"][one[1]]["scripts"]]
+                 and ("status" in one[0].placed["sfs"][one[1]]["scripts"] or one[2].had and not one[2].watched)]
         if not those:
             if known:
                 self._arm(ROUND / 6)
@@ -199,7 +210,7 @@ class Supervisor:
 
         def asked(seconds):
             self.asking = False
-            self._arm(seconds / share)
+            self._arm(min(seconds / share, ROUND))
 
         self.asking = True
         self._ask(entry, sf_id, health, asked)
@@ -214,8 +225,11 @@ class Supervisor:
             then(self.node.loop.clock() - begun)
             if entry.running or not self._is_to_be_asked(entry, sf_id, health):
                 return
-            if not state and health.had and not self.node.system.groups.pids(sf["netns"]):
-                state, why = "failed", "its processes have ended"
+            try:
+                if not state and health.had and not self.node.system.groups.pids(sf["netns"]):
+                    state, why = "failed", "its processes have ended"
+            except OSError:
+                return  # out of file descriptors: nothing is known of it
             if state in ("failed", "stopped"):
                 self.failed(entry, sf_id, StepFailed("status of function %s" % sf_id, why or "it says that it is stopped"))
             else:

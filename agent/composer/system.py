@@ -11,7 +11,7 @@ import signal
 from . import bundle, children, log, netns, unixctl
 from .cgroups import Groups
 from .core import steps
-from .core.errors import Refused, StepFailed, failed
+from .core.errors import UNBORN, Refused, StepFailed, failed
 
 COMMAND_LIMIT, SCRIPT_LIMIT = 60, 30  # seconds; ovs-vsctl and ovs-ofctl have shorter ones of their own
 CALLS = 8  # programs at one time, of all lists: the switch turns away more
@@ -170,18 +170,29 @@ class System:
 
     def _ip(self, wishes, places, results):
         """Return a function that makes all wishes true with one child."""
+        def finished(error=None):
+            for index in places:
+                results[index] = ""
+            if error:
+                results[places[0]] = error
+
         def start(ended):
-            doomed = [step.words[2] for step in wishes if step.words[:2] == ("netns", "del")]
-            netns.signal(doomed, signal.SIGKILL)
             words = [step.words for step in wishes]
-            lines = netns.batch(words)
+            try:
+                netns.signal([name for kind, verb, name, *_ in words if (kind, verb) == ("netns", "del")], signal.SIGKILL)
+                lines = netns.batch(words)
+            except OSError as error:
+                finished(failed("ip -batch -", error))
+                ended()
+                return
 
             def finish(code, output):
-                for index in places:
-                    results[index] = ""
                 only_gone = all([verb == "del" for _, verb, *_ in words])  # by itself meanwhile: fine, too
-                if code != 0 and not (only_gone and not netns.batch(words)):
-                    results[places[0]] = _ip_failure(lines, output)
+                try:
+                    good = code == 0 or only_gone and not netns.batch(words)
+                except OSError:
+                    good = False
+                finished(None if good else _ip_failure(lines, output))
                 ended()
 
             if lines:
@@ -262,6 +273,7 @@ def _ip_failure(lines, output):
 
 def _ending(code, limit, output):
     """Return what a person needs of a failed child: how it ended, and its last lines."""
-    last = " | ".join([text.strip() for text in output.strip().split("\n")[-5:]])[-1000:]
-    how = "no end after %d s, killed" % limit if code is None else "exit status %d" % code if code >= 0 else "signal %d" % -code
+    lines = [text.strip() for text in output.strip().split("\n") if "|WARN|" not in text]  # those of the switch have times
+    last = " | ".join(lines[-5:])[-1000:]
+    how = "no end after %d s, killed" % limit if code is None else "could not be started" if code == UNBORN else "exit status %d" % code if code >= 0 else "signal %d" % -code
     return "%s, %s" % (how, "it said: " + last if last else "it said nothing")

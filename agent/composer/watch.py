@@ -4,7 +4,7 @@
     an interface or a port comes or goes  the kernel says so (netlink)
     a bridge, a port or a rule goes       the switch is asked, every other second, how many it has: no child, 0.1 ms
     a namespace goes                      its folder has another time
-    a rule is changed                     the rules of one LSI after the other, all within a round: no child either
+    a rule is changed                     the rules of one LSI after the other, all within a round: a child if they changed
     all else                              one whole look in a round
 
 No news costs next to nothing; news is only a reason to look, and the look says what is to be done.
@@ -19,6 +19,7 @@ from .core import flows, names, plan
 TICK, AWAY = 2, 0.1  # seconds between two short looks: usually, and while a daemon of the switch is away
 ROUND = 50  # seconds in which the rules of all LSIs, and all else, are looked at once
 PATIENCE = 8  # seconds that a short look waits for jobs that are under way
+OURS = 1 << 24  # numbers of graphs are smaller; of a rule with another one nobody knows whose it is
 SOON = 0.05  # seconds from news to the look: news come in flocks
 
 LINKS = 1  # RTMGRP_LINK, rtnetlink(7)
@@ -134,7 +135,7 @@ class Watch:
     def _gone(self, name):
         self.node.events.tell("daemon is away", daemon=name)
         self.node.problem = "%s is not running: start it" % name
-        if name == self.switch.SWITCH and self.node.drivers.datapath == "system":
+        if name == self.switch.SWITCH and self.node.drivers.datapath == "system" and self.lives.get(self.switch.DATABASE):
             self.node.drive(self.switch.hold(), lambda answer, error: None)
 
     def _link(self, name, gone):
@@ -182,7 +183,7 @@ class Watch:
         self.prints = dict([(lsi, self.prints[lsi]) for lsi in lsis if lsi in self.prints])
         if pulse != self.pulse or now - self.whole > ROUND:
             seen = yield from self.switch.look()
-            if restore.compare(self.node, seen, self.node.busy()).anything:
+            if restore.compare(self.node, seen, self._left_alone()).anything:
                 return "something is missing"
             self.whole = now
         turn, self.lsi = (lsis, now) if pulse != self.pulse else self._turn(lsis, now)
@@ -212,10 +213,11 @@ class Watch:
                 entry.placed.pop("flows", None)
                 yield []
         numbers = (seen or (yield from self.switch.look()))["numbers"]
+        wanted = [flow for flow in wanted if set((flow.key + flow.actions).split('"')[1::2]) <= set(numbers)]
         wrong = yield from self.switch.compare(lsi, (flows.NODE_FLOWS if lsi == names.LSI0 else []) + wanted, numbers)
         if self._epoch() != epoch:
             return False  # a job was at work meanwhile: next time
-        unclear = set([number for entry in self.node.graphs.values() if entry.id in self.node.busy()
+        unclear = set([number for entry in self.node.graphs.values() if entry.id in self._left_alone()
                        for number in entry.numbers()])
         wrong -= unclear
         if not wrong:
@@ -224,14 +226,18 @@ class Watch:
             return False
         if names.NODE in wrong:
             yield from self.switch.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS])
-        nobodys = wrong - set(entries) - set([names.NODE])
+        nobodys = set([number for number in wrong if names.NODE < number < OURS]) - set(entries)
         if nobodys:
             yield from self.switch.change_rules(lsi, [flows.delete_graph(number) for number in sorted(nobodys)])
         broken = [entries[number] for number in sorted(wrong & set(entries))]
         for entry in broken:
             entry.broken = entry.broken or set()
-        self.node.events.tell("rules were changed by somebody", lsi=lsi, graphs=[entry.id for entry in broken])
+        self.node.events.tell("rules are not as wanted", lsi=lsi, graphs=[entry.id for entry in broken])
         return bool(broken)
+
+    def _left_alone(self):
+        """Return the ids of the graphs that somebody sees to already: a job, or the one that mends them."""
+        return self.node.busy() | set([entry.id for entry in self.node.graphs.values() if entry.broken is not None])
 
     def _epoch(self):
         """Return a value that is another one when a job has been at work."""

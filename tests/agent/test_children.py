@@ -5,6 +5,7 @@ import time
 import pytest
 
 from composer import children
+from composer.core.errors import UNBORN
 from composer.loop import Loop
 
 ENVIRON = {"PATH": os.environ["PATH"]}
@@ -79,5 +80,5 @@ def test_a_program_that_is_not_there_is_no_surprise():
     ended = []
     loop = Loop()
     children.start(loop, ["/no/such/program"], "", ENVIRON, 1, lambda *how: ended.extend(how), False)
-    assert ended == [127, "/no/such/program: No such file or directory"]
+    assert ended == [UNBORN, "/no/such/program: No such file or directory"]
     loop.close()

@@ -35,6 +35,13 @@ def take_away(node, placed, choose):
     return broken
 
 
+def mend(placed, broken):
+    """As restore.mending does."""
+    failed = yield from plan.mend(placed, broken, Drivers)
+    yield from plan.rules(placed, Drivers, anew=True)
+    return failed
+
+
 @EVERY
 def test_whatever_is_missing_is_made_again(name):
     chance = random.Random(SEED)
@@ -43,7 +50,7 @@ def test_whatever_is_missing_is_made_again(name):
         node, placed = deployed(GRAPHS[name])
         before = str(node)
         broken = take_away(node, placed, lambda: chance.random() < share)
-        assert node.drive(plan.mend(placed, broken, Drivers)) == {}
+        assert node.drive(mend(placed, broken)) == {}
         node.prune(placed)
         assert str(node) == before, "seed %d, turn %d" % (SEED, turn)
 
@@ -54,18 +61,18 @@ def test_a_mending_that_fails_is_done_again(name, late):
     node, placed = deployed(GRAPHS[name])
     before, every = str(node), set([sf["number"] for sf in placed["sfs"].values()])
     node.lines = []
-    node.drive(plan.mend(placed, every, Drivers))
+    node.drive(mend(placed, every))
     for number in range(1, len(node.lines) + 1):
         node, placed = deployed(GRAPHS[name], (), late)
         take_away(node, placed, lambda: True)
         node.lines, node.failed, node.fail_at = [], [], [number]
         try:
-            failed = node.drive(plan.mend(placed, every, Drivers))
+            failed = node.drive(mend(placed, every))
         except StepFailed:
             failed = None
         assert failed != {} or not node.failed or "ovs-vsctl" in node.failed[0]
         node.fail_at = ()
-        assert node.drive(plan.mend(placed, every, Drivers)) == {}
+        assert node.drive(mend(placed, every)) == {}
         node.prune(placed)
         assert str(node) == before, "failed at step %d: %s" % (number, node.failed)
 
@@ -75,7 +82,7 @@ def test_a_function_that_does_not_start_is_named_and_the_rest_is_mended():
         node, placed = deployed(GRAPHS["chain"])
         take_away(node, placed, lambda: True)
         node.lines, node.fail_at = [], fail_at
-        return node, node.drive(plan.mend(placed, set([sf["number"] for sf in placed["sfs"].values()]), Drivers))
+        return node, node.drive(mend(placed, set([sf["number"] for sf in placed["sfs"].values()])))
 
     lines = mended(())[0].lines
     start, = [number for number, line in enumerate(lines, 1) if "/firewall/start " in line or "SF_ID=fw " in line]

@@ -92,7 +92,7 @@ def test_a_rule_that_somebody_changes_is_changed_back(place):
         assert time.monotonic() < end, place.changes(before)
         time.sleep(0.2)
     assert pings(place.lan, "10.0.0.2")
-    assert [one for one in events(place) if one["event"] == "rules were changed by somebody"][-1]["graphs"] == ["g"]
+    assert [one for one in events(place) if one["event"] == "rules are not as wanted"][-1]["graphs"] == ["g"]
     place.node.ovs("ofctl", "-O", "OpenFlow14", "--strict", "del-flows", "lsi0", "table=0,priority=60007,dl_type=0x88cc")
 
 
@@ -117,6 +117,52 @@ def test_an_interface_that_vanishes_and_comes_back_carries_packets_again(place):
         comes_back(place, [line for line in before if line != "link lan0.far"], SOON)
     assert [place.calls(name) for name in ("w", "x")] == [["start"]] * 2
     assert "loop: failed" not in place.agent.log
+
+
+@pytest.fixture
+def own():
+    with Place() as place:
+        yield place
+
+
+def test_a_reboot_without_an_interface_brings_back_the_rest_and_the_interface_brings_back_its_rules(own):
+    """Nothing is started again and again meanwhile, and it is told once."""
+    place = own
+    place.put(HOME)
+    place.put(graph("near", [vlan_sap("a", "lan0", 7), vlan_sap("b", "dmz0", 7)], [], *both("1", "a", "b")))
+    place.agent.stop()
+    place.node.run("ip", "link", "del", "wan0")
+    place.node.run("dash", "-c", "for name in $(ovs-vsctl list-br); do ovs-vsctl del-br $name; done; ip -all netns del")
+    place.agent.start()
+    time.sleep(6)
+    assert [one["state"] for one in place.ask("GET", "/graphs")["graphs"]] == ["deployed"] * 2
+    assert [place.calls(name) for name in ("w", "x")] == [["start"]] * 2
+    last = place.ask("GET", "/events")["last"]
+    time.sleep(6)
+    assert not events(place, last)
+    place.node.run("ip", "-batch", "-", input="link add wan0 type veth peer name wan0.far\nlink set wan0 up\n")
+    wired(place.wan, place.node, "wan0")
+    assert pings(place.lan, "10.0.0.2", within=SOON)
+    assert [place.calls(name) for name in ("w", "x")] == [["start"]] * 2
+
+
+def test_an_interface_on_a_bridge_of_somebody_else_stays_there(own):
+    place = own
+    place.agent.stop()
+    place.node.run("ovs-vsctl", "del-port", "dmz0", "--", "add-br", "guests", "--", "set", "bridge", "guests",
+                   "datapath_type=" + place.node.datapath, "--", "add-port", "guests", "dmz0")
+    place.agent.start()
+    place.put(HOME)
+    time.sleep(SEEN)
+    assert place.node.ovs("vsctl", "list-ports", "guests").split() == ["dmz0"]
+    answer = place.put(graph("far", [vlan_sap("a", "dmz0", 7)], [], rule("1", "a", {"drop": True})), 409)
+    assert "dmz0 cannot be put on LSI-0" in answer["message"]
+    assert [one["interface"] for one in events(place) if "somebody else's bridge" in one["event"]] == ["dmz0"]
+    assert pings(place.lan, "10.0.0.2")
+
+
+def test_a_graph_may_not_have_the_mark_of_the_node(place):
+    assert "another id" in place.put(graph("node", [LAN, WAN], [], *both("1", "lan", "wan")), 409)["message"]
 
 
 def test_an_agent_that_is_idle_runs_no_program(place):

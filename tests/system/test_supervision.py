@@ -105,6 +105,18 @@ def test_one_that_was_stopped_or_paused_stays_so(place):
     until(place, lambda found: found.get("restarts") == 1 and found["state"] == "running", 5)
 
 
+def test_one_that_is_paused_can_be_started_and_one_whose_restart_fails_is_started_again(place):
+    place.put(patient(START=DAEMON, STATUS=SERVES))
+    place.ask("POST", "/graphs/sick/functions/p/pause")
+    place.ask("POST", "/graphs/sick/functions/p/start")
+    assert health(place)["state"] == "running" and daemons(place)
+    place.put(patient(START="[ ! -e /tmp/no ] || { rm /tmp/no; exit 1; }; touch /tmp/no; " + DAEMON, STATUS=SERVES, NEW="1"))
+    place.ask("POST", "/graphs/sick/functions/p/stop")
+    place.node.run("dash", "-c", "for one in %s/runtime/functions/*/tmp; do touch $one/no; done" % place.node.dir)
+    place.ask("POST", "/graphs/sick/functions/p/restart", status=500)
+    until(place, lambda found: found["state"] == "running" and found.get("restarts") == 1, 8)
+
+
 def test_what_stop_leaves_is_ended(place):
     place.put(patient(START=DAEMON + "; trap '' TERM; sleep 999 & exec 3>&-", STATUS=SERVES))
     assert len(daemons(place)) == 2

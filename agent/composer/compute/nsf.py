@@ -5,7 +5,7 @@ control group of its own, by which they are limited, paused and ended.  Paper, 6
 scripts rely on.
 """
 from ..core import names
-from ..core.errors import StepFailed
+from ..core.errors import UNBORN, StepFailed
 from ..core.steps import group, ip, mkdir, remove, script, signal, ungroup, unpack
 
 NAME = "native"
@@ -74,6 +74,8 @@ def status(sf):
     try:
         yield _script(sf, "status")
     except StepFailed as failure:
+        if failure.code == UNBORN:
+            return "", ""  # nobody asked it
         return ("stopped" if failure.code == STOPPED else "failed"), failure.output
     return "running", ""
 

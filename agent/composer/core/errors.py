@@ -5,6 +5,7 @@ node failed).  They are caught in three places only: rest, orchestrator, loop.
 """
 
 
+UNBORN = -1000  # the code of a step whose program could not be started: nothing was said by it
 NO_ROOM = (28, 122)  # ENOSPC, EDQUOT: no space left on device, disk quota exceeded
 
 

@@ -101,7 +101,8 @@ def touched(old, new):
 
 
 def mend(placed, broken, drivers):
-    """Yield the steps that make a placed graph whole again, whatever of it is there; return {sf id: why it failed}.
+    """Yield the steps that make a placed graph whole again, but for its rules, whatever of it is there; return {sf id:
+    why it failed}.
 
     broken: numbers of the functions that are made anew.  All else that is there stays as it is, with its packets.
     A function that does not start is nobody else's concern: it is the supervisor's.
@@ -118,19 +119,19 @@ def mend(placed, broken, drivers):
     if parts:
         yield from drivers.vswitch.transact([drivers.vswitch.MAKE[kind](*words) for kind, words in parts])
     yield from together([_try(_driver(sf, drivers).start(sf), sf["id"], failed) for sf in sfs])
-    yield from rules(placed, drivers, anew=True)
     return failed
 
 
-def rules(placed, drivers, anew=False):
+def rules(placed, drivers, anew=False, absent=()):
     """Yield the steps that set all rules of a placed graph: far ends first, on a switch that has lost them.
 
-    anew: take out first, in the same bundle, what there may be of them.
+    anew: take out first, in the same bundle, what there may be of them; absent: interfaces without which it has to be.
     """
     first = [flows.delete_graph(placed["number"])] if anew else []
     base, far = placed_flows(placed)
     for switch, wanted in ([(names.lsi(placed["number"]), far)] if placed["lsi"] else []) + [(names.LSI0, base)]:
-        yield from drivers.vswitch.change_rules(switch, first + [flows.add(flow) for flow in wanted])
+        yield from drivers.vswitch.change_rules(switch, first + [
+            flows.add(flow) for flow in wanted if not any(['"%s"' % name in flow.key + flow.actions for name in absent])])
 
 
 def on_switch(placed):

@@ -26,6 +26,6 @@ Control (Table 3):
     trace(lsi, packet)         returns what would become of a packet
 
 To UNMAKE a port or a SAP, its LSI may be "": it is unmade wherever it is.
-All but MAKE, UNMAKE, TECHNOLOGIES, DAEMONS (the names of its processes' pid files) are generators that yield steps (core.steps).  NAME and NEEDS (programs that it
+All but MAKE, UNMAKE, TECHNOLOGIES and DAEMONS = (SWITCH, DATABASE), the names of its processes' pid files, are generators that yield steps (core.steps).  NAME and NEEDS (programs that it
 calls) are how drivers.py knows it.  A driver keeps no state.
 """

@@ -116,7 +116,7 @@ def look():
             "lives": dict([(name, _id(ids, "composer-life")) for name, ids, _ in bridges]),
             "ports": dict([(name, _id(ids, "composer")) for name, ids, _ in interfaces]),
             "indexes": dict([(name, _id(ids, "composer-index")) for name, ids, _ in interfaces]),
-            "numbers": dict([(name, number) for name, _, number in interfaces if isinstance(number, int)])}
+            "numbers": dict([(name, number) for name, _, number in interfaces if isinstance(number, int) and number > 0])}
 
 
 def pulse():
