@@ -3,7 +3,7 @@
 Each is given the node (the Orchestrator), the job and the entry of its graph; it ends with node.end(job, entry, ...).
 """
 from . import host
-from .core import plan
+from .core import placing, plan
 from .core.errors import NotFound, StepFailed, Unavailable, failed
 
 STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running", "restart": "running"}
@@ -12,14 +12,14 @@ STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "r
 def put(node, job, entry, graph):
     """Make a graph what it is wanted to be."""
     _check_switch(node)
-    old = entry.placed or plan.empty(entry.id)
+    old = entry.placed or placing.empty(entry.id)
     new = node.place(old, graph, entry.id)
-    if entry.placed and plan.same(old, new):
+    if entry.placed and placing.same(old, new):
         node.keep(entry, new)
         node.end(job, entry, "unchanged")
         return
     outcome = "updated" if entry.placed else "created"
-    node.journal.open(entry.id, new["number"], plan.touched(old, new))
+    node.journal.open(entry.id, new["number"], placing.touched(old, new))
     entry.coming, entry.state, entry.percentage = new, "updating" if entry.placed else "deploying", 0
 
     def ended(result, error):
@@ -31,7 +31,7 @@ def put(node, job, entry, graph):
         except OSError as reason:
             _go_back(node, job, entry, old, new, reason)
             return
-        node.supervisor.restarted(entry, plan.touched(old, new))
+        node.supervisor.restarted(entry, placing.touched(old, new))
         job.failures = result[0] + result[1]
         node.leave(entry, old, new, result[0])
         node.end(job, entry, outcome)
@@ -53,13 +53,13 @@ def _undone(node, entry, old, new, left):
     node.leave(entry, new, old, left)
     if left and entry.placed:
         numbers = set([sf["number"] for sf in old["sfs"].values()])
-        entry.broken = (entry.broken or set()) | plan.touched(old, new) & numbers
+        entry.broken = (entry.broken or set()) | placing.touched(old, new) & numbers
 
 
 def delete(node, job, entry):
     """Take a graph down.  It is out of the store first: from then on the way is forward."""
     _check_switch(node)
-    old, new = entry.placed, plan.empty(entry.id)
+    old, new = entry.placed, placing.empty(entry.id)
     if old is None:
         raise NotFound("", "there is no graph %s" % entry.id)
     node.journal.open(entry.id, old["number"], ())

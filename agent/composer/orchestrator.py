@@ -6,7 +6,7 @@ its plan, whose steps the system performs.  What is accepted is stored; what cou
     PUT  ->  Job  ->  head of its graph's queue: conflicts, resolve, place  ->  plan  ->  store  ->  answer
 """
 from . import changes, host, log, restore
-from .core import names, plan, resolver, sffg, steps, stored
+from .core import names, placing, plan, resolver, sffg, steps, stored
 from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, failed
 from .events import Events
 from .jobs import AGAIN, Entry, Job, failure
@@ -55,9 +55,9 @@ class Orchestrator:
         """Return the lines of the plan that `put` would carry out now.  Nothing is done."""
         self._vacant(graph_id, create)
         entry = self.graphs.get(graph_id)
-        old = entry.placed if entry and entry.placed else plan.empty(graph_id)
+        old = entry.placed if entry and entry.placed else placing.empty(graph_id)
         new = self.place(old, graph, graph_id)
-        rounds = [] if plan.same(old, new) else list(_walk(plan.update(old, new, self.drivers)))
+        rounds = [] if placing.same(old, new) else list(_walk(plan.update(old, new, self.drivers)))
         old.pop("flows", None)  # they can be had again, and memory is scarce
         return [steps.line(step) for wanted in rounds for step in wanted]
 
@@ -283,7 +283,7 @@ class Orchestrator:
         sffg.conflict(graph, others)
         images = resolver.resolve(graph, self.templates() if graph.sfs else (), self.drivers, old["sfs"],
                                   self.repository.read)
-        return plan.place(old, graph, images, self._number(), self.config.runtime)
+        return placing.place(old, graph, images, self._number(), self.config.runtime)
 
     def _number(self):
         """Return the smallest number that no graph has, and of which nobody else has taken a name."""

@@ -10,7 +10,7 @@ bears the mark and is not wanted is removed.  Graphs that have a job under way a
 import os
 
 from . import host, log
-from .core import flows, json, names, plan, sffg, steps, stored
+from .core import flows, json, names, placing, plan, sffg, steps, stored
 from .core.errors import Refused, StepFailed, Unavailable
 from .jobs import Entry, Job
 
@@ -131,7 +131,7 @@ def _with_images(node, entry):
         if sf["number"] in entry.broken and not os.path.isdir(sf["folder"]) and images.get(sf["template"]) != sf["digest"]:
             renewed = node.place(placed, placed["graph"], entry.id)
             node.keep(entry, renewed)
-            entry.broken |= plan.touched(placed, renewed)
+            entry.broken |= placing.touched(placed, renewed)
             node.skipped.add(entry.id)  # what there was of the old function is removed when this job is done
             return renewed
     return placed
@@ -168,7 +168,7 @@ def compare(node, seen, busy):
     wanted = {"lsis": set(), "ports": set(), "spaces": set()}
     for entry in node.graphs.values():
         for placed in entry.both():
-            lsis, ports = plan.on_switch(placed)
+            lsis, ports = placing.on_switch(placed)
             wanted["lsis"] |= lsis
             wanted["ports"] |= ports
             wanted["spaces"].update([sf["netns"] for sf in placed["sfs"].values()])
@@ -207,9 +207,9 @@ def _compare_interfaces(node, seen, links, found):
 def _broken(entry, seen, spaces, links, found):
     """Return the numbers of a graph's functions that have to be made anew, or None if nothing of the graph is missing."""
     placed = entry.placed or entry.coming
-    lsis, ports = plan.on_switch(placed)
+    lsis, ports = placing.on_switch(placed)
     changing, broken = found.changing.get(entry.id), set()
-    for name, sf, _ in plan.ports(placed, plan.empty(entry.id)):
+    for name, sf, _ in placing.ports(placed, placing.empty(entry.id)):
         if name not in links:
             broken.add(sf["number"])
     for sf in placed["sfs"].values():

@@ -14,7 +14,7 @@ import socket
 import struct
 
 from . import host, log, restore
-from .core import flows, names, plan
+from .core import flows, names, placing
 
 TICK, AWAY = 2, 0.1  # seconds between two short looks: usually, and while a daemon of the switch is away
 ROUND = 50  # seconds in which the rules of all LSIs, and all else, are looked at once
@@ -159,7 +159,7 @@ class Watch:
         """Return whether an interface is wanted by a graph that no job is at work on."""
         number = names.number(name)
         return number == names.NODE or any([
-            entry.placed["number"] == number and not entry.running and name in set.union(*plan.on_switch(entry.placed))
+            entry.placed["number"] == number and not entry.running and name in set.union(*placing.on_switch(entry.placed))
             for entry in self.node.graphs.values() if entry.placed])
 
     def _soon(self, reason):
@@ -209,7 +209,7 @@ class Watch:
         for entry in list(self.node.graphs.values()):
             if entry.placed and (lsi == names.LSI0 or lsi == names.lsi(entry.placed["number"])):
                 entries[entry.placed["number"]] = entry
-                wanted.extend(plan.placed_flows(entry.placed)[0 if lsi == names.LSI0 else 1])
+                wanted.extend(placing.placed_flows(entry.placed)[0 if lsi == names.LSI0 else 1])
                 entry.placed.pop("flows", None)
                 yield []
         numbers = (seen or (yield from self.switch.look()))["numbers"]

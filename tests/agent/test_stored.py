@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from composer.core import json as shim, plan, sffg, stored
+from composer.core import json as shim, placing, plan, sffg, stored
 from composer.core.errors import Conflict, Refused
 from fake_node import Drivers
 from graphs import both, graph, rule, sap, sf, vlan_sap
@@ -26,7 +26,7 @@ def placed(body):
     images = {one.id: {"type": "native", "template": one.name, "image": "/nsf/%s.tgz" % one.name, "digest": one.name * 4,
                        "limits": {"pids": 9}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
               for one in found.sfs}
-    return plan.place(plan.empty("g"), found, images, 3, "/runtime")
+    return placing.place(placing.empty("g"), found, images, 3, "/runtime")
 
 
 RECORDS = [json.dumps(stored.record("me", placed(body))).encode() for body in BODIES]
@@ -37,7 +37,7 @@ def test_what_was_written_comes_back(record):
     owner, found = stored.read(json.loads(record), "g", "/runtime")
     again = json.dumps(stored.record(owner, found)).encode()
     assert again == record
-    assert plan.same(found, placed(json.loads(record)["body"]))
+    assert placing.same(found, placed(json.loads(record)["body"]))
 
 
 def test_a_record_of_before_has_no_limits_and_another_runtime_is_taken_as_it_is_configured():
@@ -64,10 +64,10 @@ def test_whatever_is_in_a_record_is_refused_or_is_a_graph_that_can_be_made_and_t
         except Exception as error:
             raise AssertionError(said) from error
         taken += 1
-        lsis, ports = plan.on_switch(found)
+        lsis, ports = placing.on_switch(found)
         assert all(0 < len(name) <= 15 for name in lsis | ports), said
         for generator in (plan.mend(found, set([one["number"] for one in found["sfs"].values()]), Drivers),
-                          plan.take_down(found, plan.empty("g"), Drivers)):
+                          plan.take_down(found, placing.empty("g"), Drivers)):
             try:
                 answer = None
                 while True:

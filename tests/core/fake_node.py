@@ -3,7 +3,7 @@
 `perform(step)` may carry out the steps elsewhere too; it returns their output, or raises StepFailed.
 """
 from composer.compute import nsf
-from composer.core import flows, names, plan, sffg
+from composer.core import flows, names, placing, plan, sffg
 from composer.core.errors import StepFailed
 from composer.vswitch import ovs
 from openflow import Switch
@@ -33,7 +33,7 @@ class FakeNode:
 
     def put(self, name, body):
         """Make graph `name` what `body` says; return what plan.update returns."""
-        old = self.placed.get(name) or plan.empty(name)
+        old = self.placed.get(name) or placing.empty(name)
         taken = [placed["number"] for placed in self.placed.values()]
         number = [number for number in range(1, len(taken) + 2) if number not in taken][0]
         new = place(self.vet(name, body), old, number)
@@ -46,7 +46,7 @@ class FakeNode:
 
     def delete(self, name):
         del self.bodies[name]
-        return self.carry_out(plan.update(self.placed.pop(name), plan.empty(name), Drivers))
+        return self.carry_out(plan.update(self.placed.pop(name), placing.empty(name), Drivers))
 
     def lands(self, place, packet):
         """Return [(place, packet)]: where a packet lands that enters at a place of big_switch.py."""
@@ -91,7 +91,7 @@ class FakeNode:
 
 def place(graph, old, number=1):
     """Return a Graph placed: every function is a native one, whose ports have the positions of their order."""
-    return plan.place(old, graph, images(graph), number, "/run/composer")
+    return placing.place(old, graph, images(graph), number, "/run/composer")
 
 
 def images(graph):
@@ -105,5 +105,5 @@ def images(graph):
 
 def _ports(placed):
     """Return {(LSI, port name): reference} of the ports of a placed graph's functions."""
-    return dict([((names.lsi(placed["number"]), plan.port_name(placed, sf, port)), "sf:%s:%s" % (sf["id"], port["id"]))
+    return dict([((names.lsi(placed["number"]), placing.port_name(placed, sf, port)), "sf:%s:%s" % (sf["id"], port["id"]))
                  for sf in placed["sfs"].values() for port in sf["ports"]])

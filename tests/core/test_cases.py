@@ -9,7 +9,7 @@ After a change of the plan that is meant, write the plans anew and read what cha
 """
 import os
 
-from composer.core import json, plan, sffg
+from composer.core import json, placing, plan, sffg
 from fake_node import Drivers, place
 from test_plan import rounds
 
@@ -26,12 +26,12 @@ def read(case, name):
 
 def placed(case, name, old):
     text = read(case, name)
-    return place(sffg.parse(json.loads(text), "home"), old) if text else plan.empty("home")
+    return place(sffg.parse(json.loads(text), "home"), old) if text else placing.empty("home")
 
 
 def plan_of(case):
-    old = placed(case, "before.json", plan.empty("home"))
-    rounds(plan.update(plan.empty("home"), old, Drivers))  # its functions know their scripts
+    old = placed(case, "before.json", placing.empty("home"))
+    rounds(plan.update(placing.empty("home"), old, Drivers))  # its functions know their scripts
     seen, _ = rounds(plan.update(old, placed(case, "graph.json", old), Drivers))
     return "\n".join(["".join([text + "\n" for text in side_by_side]) for side_by_side in seen])
 

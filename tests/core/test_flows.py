@@ -1,5 +1,5 @@
 """Flows: the lines that ovs-ofctl is given, and those that make one set of flows another."""
-from composer.core import flows, plan, sffg
+from composer.core import flows, placing, sffg
 from composer.core.flows import Flow
 from fake_node import place
 
@@ -21,8 +21,8 @@ def told(rules, saps=(), ports=()):
     for number, (port_in, match, actions) in enumerate(rules):
         body["flowrules"].append({"id": str(number), "priority": 7, "match": dict(match, port_in=port_in),
                                   "actions": actions})
-    placed = place(sffg.parse({"sffg": body}, "g"), plan.empty("g"))
-    return [dict([(flow.key, flow.actions) for flow in side]) for side in plan.placed_flows(placed)]
+    placed = place(sffg.parse({"sffg": body}, "g"), placing.empty("g"))
+    return [dict([(flow.key, flow.actions) for flow in side]) for side in placing.placed_flows(placed)]
 
 
 def to(*ports):
@@ -125,7 +125,7 @@ def test_every_rule_has_a_cookie_of_its_graph_and_the_node_one_of_its_own():
                      "saps": [{"id": "a", "type": "vlan", "vlan": VLAN25}],
                      "flowrules": [{"id": "x", "priority": 1, "match": {"port_in": A, "protocol": "tcp"},
                                     "actions": to(F1)[0]}]}}
-    lsi0, graph_lsi = plan.placed_flows(place(sffg.parse(body, "g"), plan.empty("g"), 3))
+    lsi0, graph_lsi = placing.placed_flows(place(sffg.parse(body, "g"), placing.empty("g"), 3))
     assert ["%x" % flow.cookie for flow in lsi0] == ["340000019", "300000001", "300000001"]
     assert ["%x" % flow.cookie for flow in graph_lsi] == ["380000000"]
     assert [flow.cookie >> 32 for flow in flows.NODE_FLOWS] == [0]

@@ -1,5 +1,5 @@
 """The plan: its order, what it keeps, what it leaves alone; deploying and deleting are its special cases."""
-from composer.core import plan, sffg
+from composer.core import placing, plan, sffg
 from composer.core.errors import StepFailed
 from composer.core.steps import line
 from expect import raises
@@ -24,7 +24,7 @@ def graph(rules, variables=(), ports="12", name="wire", mac=None):
                  {"id": "b", "type": "interface", "interface": {"if-name": "eth1"}}]}}, "g")
 
 
-EMPTY = plan.empty("g")
+EMPTY = placing.empty("g")
 CHAIN = "a > f:1, f:1 > a, f:2 > b, b > f:2"
 
 
@@ -92,7 +92,7 @@ def test_a_delete_that_cannot_stop_a_function_goes_on():
 def test_an_update_to_the_same_has_no_steps():
     old = deployed(graph(CHAIN))
     new = place(graph(CHAIN), old)
-    assert plan.same(old, new)
+    assert placing.same(old, new)
     assert rounds(plan.update(old, new, Drivers))[0] == []
 
 

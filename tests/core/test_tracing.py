@@ -1,5 +1,5 @@
 """Tracing: what Open vSwitch 3.1 said (recorded) becomes the hops of a packet, each with its rule and counters."""
-from composer.core import names, plan, sffg, tracing
+from composer.core import names, placing, sffg, tracing
 from composer.core.errors import BadGraph, BadRequest
 from expect import raises
 from fake_node import place
@@ -14,7 +14,7 @@ HOME = place(sffg.parse({"sffg": {
          "actions": [{"output_to_port": "sf:fw:in"}, {"dec_ttl": True}, {"output_to_port": SAP + "wan"}]},
         {"id": "out", "priority": 1, "match": {"port_in": "sf:fw:out"}, "actions": {"output_to_port": SAP + "lan"}}]}},
         "home"),
-    plan.empty("home"))
+    placing.empty("home"))
 
 # From sap:lan, tcp: it leaves LSI-0 by the link, which is not the end of it.
 BOTH = """\

@@ -4,7 +4,7 @@ import itertools
 import pytest
 
 from composer.compute import nsf
-from composer.core import flows, names, plan, sffg
+from composer.core import flows, names, placing, plan, sffg
 from composer.core.errors import StepFailed
 from composer.vswitch import ovs
 from fake import FakeSystem
@@ -44,7 +44,7 @@ def system(fail_at=(), late=False):
 
 
 EMPTY = str(system())
-NOTHING = plan.empty("g")
+NOTHING = placing.empty("g")
 
 
 def place(body, old=NOTHING):
@@ -53,7 +53,7 @@ def place(body, old=NOTHING):
     images = {one.id: {"type": "native", "template": one.name, "image": "/repository/%s.tgz" % one.name,
                        "digest": one.name, "limits": {}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
               for one in found.sfs}
-    return plan.place(old, found, images, 1, "/runtime")
+    return placing.place(old, found, images, 1, "/runtime")
 
 
 def update(node, old, new):

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from composer.core import plan
+from composer.core import placing, plan
 from composer.core.errors import StepFailed
 from test_fail_everywhere import EVERY, GRAPHS, Drivers, deployed
 
@@ -13,7 +13,7 @@ SEED = int(os.environ.get("COMPOSER_SEED", "20261125"))
 
 def take_away(node, placed, choose):
     """Take some things of a graph away, as `choose` says; return the numbers of the functions that are broken then."""
-    lsis, ports = plan.on_switch(placed)
+    lsis, ports = placing.on_switch(placed)
     world, broken = node.world, set()
     for name in sorted(lsis):
         if choose():
@@ -28,7 +28,7 @@ def take_away(node, placed, choose):
         if choose():
             node.drive(Drivers.compute[sf["type"]].destroy(sf))
             broken.add(sf["number"])
-    for name, sf, _ in plan.ports(placed, plan.empty(placed["id"])):
+    for name, sf, _ in placing.ports(placed, placing.empty(placed["id"])):
         if choose():
             world["veth"].pop(name, None)
             broken.add(sf["number"])

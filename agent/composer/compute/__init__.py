@@ -1,6 +1,6 @@
 """The compute contract: what a module of this package has (paper, Table 5).
 
-Each is a generator that yields steps (core.steps) for one placed function (core.plan); the plan runs those of many
+Each is a generator that yields steps (core.steps) for one placed function (core.placing); the plan runs those of many
 functions side by side.
     create(sf)         createSF: its namespace, its image, its limits; notes what the image can do in sf["scripts"]
     start(sf)          brings it into the state sf["state"]; repairs what is broken of a running one

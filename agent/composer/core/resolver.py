@@ -11,7 +11,7 @@ MEMORY, PIDS = 64, 64  # limits in MiB and in processes of a function whose temp
 
 
 def resolve(graph, templates, offer, placed, read):
-    """Return {sf id: {"type", "template", "image", "digest", "limits", "positions"}} for core.plan.place.
+    """Return {sf id: {"type", "template", "image", "digest", "limits", "positions"}} for core.placing.place.
 
     placed: {sf id: placed function} of before, whose ports keep their positions; read(template) makes a template
     that came within the graph like those of the repository.

@@ -3,7 +3,7 @@
 What comes back was on flash for years, perhaps written by an agent before this one: it is looked at as closely as a
 request, and the graph is placed anew from it, so that what is not right becomes an error and never a step.
 """
-from . import names, plan, sffg
+from . import names, placing, sffg
 from .errors import BadGraph
 
 LARGEST = 1 << 24  # of a number in a record; far more than any graph has
@@ -29,9 +29,9 @@ def read(found, graph_id, runtime):
             images[sf.id] = _image(old["sfs"][sf.id], graph_id, sf)
             taken.add(old["sfs"][sf.id]["number"])
         _want(len(taken) == len(graph.sfs) == len(old["sfs"]), "functions")
-        placed = plan.place(old, graph, images, old["number"], runtime)
+        placed = placing.place(old, graph, images, old["number"], runtime)
         _want(placed["links"] == old["links"] and len(set(placed["low"].values())) == len(placed["low"]), "links and rules")
-        plan.placed_flows(placed)
+        placing.placed_flows(placed)
         owner = found["owner"]
         _want(owner is None or isinstance(owner, str), "owner")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:  # RuntimeError: too deep

@@ -2,7 +2,7 @@
 
 The switch is asked (ofproto/trace), not our own tables: what it says is what it would do.
 """
-from . import flows, matches, names, plan
+from . import flows, matches, names, placing
 from .errors import BadRequest, listed, unknown
 
 
@@ -40,7 +40,7 @@ def _sides(placed):
         sides["sap:" + sap.id] = names.LSI0, (sap.interface, -1 if sap.vlan is None else sap.vlan)
     for sf in placed["sfs"].values():
         for port in sf["ports"]:
-            sides["sf:%s:%s" % (sf["id"], port["id"])] = names.lsi(placed["number"]), (plan.port_name(placed, sf, port), -1)
+            sides["sf:%s:%s" % (sf["id"], port["id"])] = names.lsi(placed["number"]), (placing.port_name(placed, sf, port), -1)
     return sides
 
 
