@@ -19,6 +19,22 @@ def vlan_sap(name, interface, vlan):
     return {"id": name, "type": "vlan", "vlan": {"vlan-id": vlan, "if-name": interface}}
 
 
+def internal(name, group):
+    return {"id": name, "type": "internal", "internal": {"internal-group": group}}
+
+
+def tunnel(kind, local, remote, key, name=None, **more):
+    """A SAP of kind gre or vxlan, called like its kind if no `name` is given."""
+    inner = dict({"local-ip": local, "remote-ip": remote, {"gre": "gre-key", "vxlan": "vni"}[kind]: key}, **more)
+    return {"id": name or kind, "type": kind, kind: inner}
+
+
+def host_stack(name, address=None, **more):
+    """A SAP of the node itself: with an address a.b.c.d/n, or by DHCP."""
+    how = {"configuration": "static", "IPv4": address} if address else {"configuration": "dhcp"}
+    return {"id": name, "type": "host-stack", "host-stack": dict(how, **more)}
+
+
 def sf(name, function, *ports, **variables):
     """A function; its ports are ids, or whole ports."""
     return {"id": name, "name": function, "variables": variables,

@@ -52,7 +52,7 @@ def run(found):
     from .watch import Watch
     log.to(found.log)
     loop = Loop(log=log.line)
-    node = Orchestrator(loop, System(loop, found.ovs.rundir), Drivers(found.vswitch), Store(found.state),
+    node = Orchestrator(loop, System(loop, found.ovs.rundir), Drivers(found.vswitch, found.ovs.tunnels), Store(found.state),
                         Repository(found.repository), found)
     app = rest.application(node)
     servers = [Server(loop, app, address) for address in found.listen]

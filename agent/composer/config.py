@@ -8,8 +8,8 @@ import os
 import re
 from collections import namedtuple
 
-from .core import json, values
-from .core.errors import BadRequest, show, unknown
+from .core import json, saps, values
+from .core.errors import BadRequest, listed, show, unknown
 
 ID = re.compile("[A-Za-z0-9_.-]{1,64}")
 DRIVER = re.compile("[a-z][a-z0-9_]{0,31}")
@@ -46,6 +46,12 @@ def parse(document, environ=os.environ, hostname="localhost", path="configuratio
     if not isinstance(document, dict):
         raise BadRequest(path, "must be a JSON object, not %s" % show(document))
     config = _complete(Config, KEYS, {"node": hostname, **document}, "")
+    inband, names = config.inband, [interface.name for interface in config.interfaces]
+    if inband.interface and inband.interface not in names:
+        raise BadRequest("inband.interface", "must be one of interfaces, those are %s, not %s" % (listed(names), inband.interface))
+    for key in ("address", "gateway"):
+        if getattr(inband, key) and not (inband.address and inband.interface):
+            raise BadRequest("inband." + key, "goes with inband.interface and inband.address")
     rundir = config.ovs.rundir or _rundir(environ.get("OVS_RUNDIR", ""), "OVS_RUNDIR")
     return config._replace(ovs=config.ovs._replace(rundir=rundir))
 
@@ -172,6 +178,29 @@ def _is_host(text):
         return False
 
 
+def _inband(value, where):
+    return _complete(Inband, INBAND_KEYS, _object(value, where), where)
+
+
+def _name_or_nothing(value, where):
+    return value if value == "" else _interface_name(value, where)
+
+
+def _address_of_device(read):
+    def check(value, where):
+        try:
+            return value if value == "" else read(value)
+        except ValueError as error:
+            raise BadRequest(where, "must be %s, not %s" % (error, show(value)))
+    return check
+
+
+def _seconds(value, where):
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 86400:
+        raise BadRequest(where, "must be a number of seconds, 0 to 86400, not %s" % show(value))
+    return value
+
+
 def _interfaces(value, where):
     interfaces = _each(value, where, _interface)
     _different([interface.name for interface in interfaces], where)
@@ -223,12 +252,19 @@ def _vlan(value, where):
 OVS_KEYS = (
     ("rundir", _rundir, ""),  # "" is the environment's, else the system's
     ("datapath", _one_of("auto", "system", "netdev"), "auto"),
+    ("tunnels", _one_of("auto", "ovs", "device"), "auto"),  # ended by the switch, or by devices of the kernel
 )
 INTERFACE_KEYS = (
     ("name", _interface_name, None),
     ("neighbour", _text, ""),  # the domain behind it
     ("vlans", _vlans, ["1-4094"]),  # those that graphs may use
     ("owners", _owners, None),  # who may use it, None for everybody
+)
+INBAND_KEYS = (
+    ("interface", _name_or_nothing, ""),  # one of interfaces, that the node is managed through; "" for none
+    ("address", _address_of_device(saps.with_length), ""),  # "" takes what the interface has
+    ("gateway", _address_of_device(saps.device), ""),
+    ("confirm", _seconds, 0),  # seconds in which a change must be confirmed, 0 for no need to
 )
 KEYS = (
     ("node", _id, None),  # the host name
@@ -244,8 +280,9 @@ KEYS = (
     ("mqtt", _later, {}),
     ("tls", _later, {}),
     ("auth", _later, {}),
-    ("inband", _later, {}),
+    ("inband", _inband, {}),
 )
 Ovs = namedtuple("Ovs", [key for key, _, _ in OVS_KEYS])
+Inband = namedtuple("Inband", [key for key, _, _ in INBAND_KEYS])
 Interface = namedtuple("Interface", [key for key, _, _ in INTERFACE_KEYS])
 Config = namedtuple("Config", [key for key, _, _ in KEYS])

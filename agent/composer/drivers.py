@@ -7,13 +7,15 @@ import importlib
 import pkgutil
 
 from . import compute, host, log, vswitch
+from .core.access import CLIENTS
 from .core.errors import BadRequest
 
 
 class Drivers:
-    """What this node offers: .vswitch, .datapath (set when the switch was looked at), .compute {type: driver}."""
+    """What this node offers: .vswitch, .datapath (set when the switch was looked at), .compute {type: driver}, and what
+    core.plan wants to know of it: .tunnels, .dhcp, .keeps (set by who knows)."""
 
-    def __init__(self, wanted):
+    def __init__(self, wanted, tunnels="auto"):
         switches = _offered(vswitch)
         if wanted not in switches:
             raise BadRequest("vswitch", "%s is not offered, there are %s" % (wanted, ", ".join(sorted(switches)) or "none"))
@@ -21,6 +23,8 @@ class Drivers:
         self.datapath = "netdev"
         self.compute = dict([(name, driver) for name, driver in _offered(compute).items()
                              if _common_technology(driver, self.vswitch)])
+        self.tunnels, self.keeps = tunnels, lambda segment, graph_id: False
+        self.dhcp = next((name for name, _ in CLIENTS if host.has_program(name)), "")
         self.types, self.has = self.compute, host.has  # the offer, as the resolver sees it
 
 

@@ -1,8 +1,12 @@
 """The host: what this node is and has, read from /proc, /sys and the file system."""
 import os
+import socket
+import struct
 
 from .cgroups import SCARCE
 from .system import PATH
+
+NEW_ADDRESS, GET_ADDRESSES, DUMP, IFA_LOCAL, IFA_LABEL = 20, 22, 0x301, 2, 3  # rtnetlink(7)
 
 
 def has(dependency):
@@ -29,8 +33,55 @@ def interface_index(name):
         return ""  # it is not there, or on its way out
 
 
+def mac(name):
+    """Return the MAC address of an interface as a text."""
+    with open("/sys/class/net/%s/address" % name) as file:
+        return file.read().strip()
+
+
+def mtu(name):
+    with open("/sys/class/net/%s/mtu" % name) as file:
+        return int(file.read())
+
+
 def interfaces():
     return os.listdir("/sys/class/net")
+
+
+def addresses():
+    """Return {(name of an interface, "a.b.c.d/n")} of the IPv4 addresses that this node has, asked of the kernel (netlink)."""
+    found = set()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as link:
+        link.send(struct.pack("=IHHIIBxxxI", 24, GET_ADDRESSES, DUMP, 1, 0, socket.AF_INET, 0))
+        while True:
+            data, at = link.recv(1 << 16), 0
+            while at + 16 <= len(data):
+                size, kind = struct.unpack_from("=IH", data, at)
+                if kind != NEW_ADDRESS:
+                    return found  # NLMSG_DONE, or an error
+                length = data[at + 17]
+                said = dict(_attributes(data[at + 24:at + size]))
+                name = said.get(IFA_LABEL, b"").rstrip(b"\0").decode("utf-8", "replace")
+                found.add((name.partition(":")[0], "%s/%d" % (socket.inet_ntoa(said[IFA_LOCAL]), length)))
+                at += (size + 3) & ~3
+
+
+def _attributes(data):
+    """Yield (type, value) of the attributes of a netlink message."""
+    at = 0
+    while at + 4 <= len(data):
+        size, kind = struct.unpack_from("=HH", data, at)
+        yield kind, data[at + 4:at + size]
+        at += max(4, (size + 3) & ~3)
+
+
+def runs(path):
+    """Say whether the process runs whose pid a file says."""
+    try:
+        with open(path) as file:
+            return os.path.exists("/proc/%d" % int(file.read()))
+    except (OSError, ValueError):
+        return False
 
 
 def namespaces_stamp():

@@ -1,5 +1,5 @@
 """Jobs: one change of one graph each, and the entry that keeps a graph's jobs in order."""
-from .core import sffg
+from .core import placing, sffg
 from .core.errors import Refused, StepFailed
 
 AGAIN = (1, 4)  # seconds until what is left or broken is tried again: at first, and at most (doubled each time)
@@ -66,6 +66,10 @@ class Entry:
                                      "state": sf["state"] if sf["id"] in there else self.state},
                                     **self._health(sf)) for sf in functions],
                  "overlaps": [list(pair) for pair in sffg.overlaps(placed["graph"])] if placed else []}
+        if placed and placed["saps"]:
+            found["saps"] = [dict({"id": sap.id, "type": sap.kind, "port": port}, **(
+                {"way": placed["saps"][sap.id]["way"]} if placed["saps"][sap.id]["way"] else {}))
+                for sap, (port, _) in placing.own_saps(placed)]
         if self.left:
             found["left"] = [failure(one) for _, _, failures in self.left for one in failures]
         return found

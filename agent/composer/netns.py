@@ -8,6 +8,7 @@ import os
 
 FOLDER = "/var/run/netns/"
 LINKS = "/sys/class/net/"
+PLAIN = ("link", "set"), ("address", "replace"), ("address", "del"), ("route", "replace")  # done as they are
 GROUPS = itertools.count(0x636f6d70)  # of links that go together: each alone waits 28 ms for the kernel, a group once
 
 
@@ -32,6 +33,8 @@ def batch(wishes):
         elif kind == ("link", "del"):
             if os.path.exists(LINKS + name):
                 doomed.append(name)
+        elif kind in PLAIN:
+            lines.append(words)
         else:
             raise ValueError("no such wish: %s" % " ".join(words))
     return _delete(doomed) + [" ".join(words) for words in lines]

@@ -4,7 +4,7 @@ A line of ROUTES is an operation; what it answers is a text of `status schema`, 
 schema of a graph is made of the tables that graphs are read with, so it says what they say.
 """
 from . import __version__
-from .core import actions, matches, sffg
+from .core import actions, matches, saps
 
 ID = {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"}
 PORT_ID = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$"}
@@ -158,15 +158,24 @@ def _answers():
     }
 
 
+def _sap(kind, keys):
+    """Return the schema of a SAP of one type."""
+    known = {"vlan": _number(1, 4094), "key": _number(0, 0xffffff if kind == "vxlan" else 0xffffffff), "ttl": _number(1, 255),
+             "port": _number(1, 65535), "mac": MAC, "secure": dict(TRUTH, description="true is not offered by this agent: 409"),
+             "configuration": {"type": "string", "enum": ["static", "dhcp"]},
+             "local": dict(TEXT, example="192.0.2.1"), "remote": dict(TEXT, example="192.0.2.2"),
+             "address": dict(TEXT, example="192.168.1.1/24")}
+    inner = _strict(dict([(key, known.get(option, TEXT)) for key, option, _, _ in keys]),
+                    [key for key, _, _, default in keys if default is saps.NEEDED])
+    return _strict({"id": ID, "name": TEXT, "type": {"enum": [kind]}, kind: inner}, ("id", "type", kind))
+
+
 def _graphs():
     """Return the schemas of a graph, in both dialects."""
     reference = {"type": "string", "pattern": "^(service-access-point:|sf:)", "description":
                  "service-access-point:<sap> or sf:<sf>:<port>"}
-    saps = [_strict({"id": ID, "name": TEXT, "type": {"enum": [kind]},
-                     kind: _strict(dict([(key, _number(1, 4094) if key == "vlan-id" else TEXT) for key in keys]), keys)},
-                    ("id", "type", kind)) for kind, keys in sorted(sffg.SAP_KEYS.items())]
-    later = _object({"id": ID, "type": {"enum": sorted(sffg.LATER)}}, ("id", "type"))
-    later["description"] = "not offered by this agent: 409"
+    types = list(saps.KINDS) + list(saps.ALIASES)
+    ends = [_sap(kind, saps.KINDS[saps.ALIASES.get(kind, kind)].keys) for kind in sorted(types)]
     changes = dict([(key, _number(*actions.NUMBERS[key]) if key in actions.NUMBERS else YES if key in (
         "pop_vlan", "dec_ttl", "drop") else MAC if "ethernet" in key else TEXT)
                     for key in actions.ORDER if key != "output_to_controller"])
@@ -186,7 +195,7 @@ def _graphs():
         "SF": sf,
         "Port": _strict({"id": PORT_ID, "name": TEXT, "mac": {"oneOf": [MAC, {"enum": [""]}]}, "trusted": TRUTH,
                          "ip": dict(TEXT, description="not offered by this agent: 409")}, ("id",)),
-        "SAP": {"oneOf": saps + [later]},
+        "SAP": {"oneOf": ends},
         "Rule": _strict({"id": ID, "priority": _number(0, 65535), "match": _ref("Match"), "actions": {"oneOf": [
             one_change, dict(_list(dict(one_change, maxProperties=1)), minItems=1)]}},
             ("id", "priority", "match", "actions")),

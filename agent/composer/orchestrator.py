@@ -5,10 +5,11 @@ its plan, whose steps the system performs.  What is accepted is stored; what cou
 
     PUT  ->  Job  ->  head of its graph's queue: conflicts, resolve, place  ->  plan  ->  store  ->  answer
 """
-from . import changes, host, log, restore
-from .core import names, placing, plan, resolver, sffg, steps, stored
+from . import changes, host, log, restore, vet
+from .core import flows, names, placing, plan, resolver, steps, stored
 from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, failed
 from .events import Events
+from .inband import Inband
 from .jobs import AGAIN, Entry, Job, failure
 from .journal import Journal
 from .supervisor import Supervisor
@@ -22,6 +23,8 @@ class Orchestrator:
         self.loop, self.system, self.drivers = loop, system, drivers
         self.store, self.repository, self.config = store, repository, config
         self.journal, self.events, self.supervisor = Journal(config.runtime), Events(), Supervisor(self)
+        drivers.keeps = self.keeps
+        self.inband = Inband(config.inband, config.runtime)
         self.indexes = {}  # {interface of LSI-0: its index when it was put there}
         self.refused = {}  # {interface: its index when it could not be put there}
         self.interfaces = [interface.name for interface in config.interfaces]
@@ -228,9 +231,13 @@ class Orchestrator:
         found = [(name, host.interface_index(name)) for name in self.interfaces]
         return [name for name, index in found if index and index not in (self.indexes.get(name), self.refused.get(name))]
 
+    def flows(self):
+        """Return the node's own rules on LSI-0."""
+        return flows.NODE_FLOWS + (self.inband.flows() if self.indexes.get(self.inband.interface) else [])
+
     def absent(self, graph):
         """Return the interfaces of a graph that LSI-0 does not have: no rule can name them."""
-        return [sap.interface for sap in graph.saps if not self.indexes.get(sap.interface)]
+        return [sap.interface for sap in graph.saps if sap.interface and not self.indexes.get(sap.interface)]
 
     def _keep_past(self, entry):
         self.past[entry.id] = entry.status()
@@ -264,26 +271,16 @@ class Orchestrator:
 
     def place(self, old, graph, graph_id):
         """Return the graph placed, or raise Conflict: this is where the node's state meets what is wanted."""
-        for sap in graph.saps:
-            if sap.interface not in self.interfaces:
-                raise Conflict(sap.where, "interface %s is not given to LSI-0 by the configuration, which has %s"
-                               % (sap.interface, ", ".join(self.interfaces) or "none"))
-            free = [one.vlans for one in self.config.interfaces if one.name == sap.interface][0]
-            if sap.vlan is not None and not any([first <= sap.vlan <= last for first, last in free]):
-                raise Conflict(sap.where, "VLAN %d of %s is not for graphs, those are %s" % (
-                    sap.vlan, sap.interface, ", ".join(["%d-%d" % pair for pair in free])))
-            if not host.has_interface(sap.interface):
-                raise Conflict(sap.where, "interface %s is not there" % sap.interface)
-        others = [placed["graph"] for entry in self.graphs.values() if entry.id != graph_id
-                  for placed in entry.both()]
-        if graph_id == restore.NODE_MARK:
-            raise Conflict("id", "%s is the mark of the node's own things: the graph needs another id" % graph_id)
-        for interface in self.absent(graph):
-            raise Conflict("saps", "interface %s cannot be put on LSI-0 now, see the events" % interface)
-        sffg.conflict(graph, others)
+        vet.graph(self, graph, graph_id)
         images = resolver.resolve(graph, self.templates() if graph.sfs else (), self.drivers, old["sfs"],
                                   self.repository.read)
-        return placing.place(old, graph, images, self._number(), self.config.runtime)
+        return placing.place(old, graph, images, self._number(), self.config.runtime, vet.groups(self, graph),
+                             lambda sap: vet.way(self, sap, host.addresses()))
+
+    def keeps(self, segment, graph_id):
+        """Say whether another graph than this one needs a segment."""
+        return any([names.segment(number) == segment for entry in self.graphs.values() if entry.id != graph_id
+                    for placed in entry.both() for number in placed["groups"].values()])
 
     def _number(self):
         """Return the smallest number that no graph has, and of which nobody else has taken a name."""

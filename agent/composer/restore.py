@@ -10,11 +10,25 @@ bears the mark and is not wanted is removed.  Graphs that have a job under way a
 import os
 
 from . import host, log
-from .core import flows, json, names, placing, plan, sffg, steps, stored
+from .core import access, flows, json, names, placing, plan, saps, sffg, steps, stored
 from .core.errors import Refused, StepFailed, Unavailable
+from .core.placing import NODE_MARK
 from .jobs import Entry, Job
 
-NODE_MARK = "node"  # of LSI-0 and its interfaces
+# $@: interfaces of LSI-0.  The switch in user space reads them, and so does the kernel, which would answer on them for any
+# address of the node, past every graph.  Where it may be lax about where packets come from, it is kept from all of them.
+DEAF = """\
+cd /proc/sys/net
+for one do
+    echo 8 >ipv4/conf/"$one"/arp_ignore && echo 1 >ipv4/conf/"$one"/rp_filter || exit
+    ! test -d ipv6/conf/"$one" || echo 1 >ipv6/conf/"$one"/disable_ipv6
+    test "$(cat ipv4/conf/all/rp_filter)" != 2 || nft -f - <<END || exit
+table netdev composer-$one
+delete table netdev composer-$one
+table netdev composer-$one { chain kernel { type filter hook ingress device "$one" priority 0; policy drop; }; }
+END
+done
+"""
 PATIENCE = (0.2, 2)  # seconds between two tries while the switch does not answer: at first, at most (doubled)
 
 
@@ -66,7 +80,7 @@ def _restore(node, why):
     if why and found.anything:
         node.events.tell("repair", why=why, **found.told())
     yield from _remove_unwanted(node, seen, found)
-    if found.lsi0 or not found.rules:
+    if found.lsi0 or found.inband or not found.rules:
         yield from _make_lsi0(node, seen, found)
     node.prune()
     for graph_id in set(found.changing) - set(node.graphs):
@@ -142,16 +156,16 @@ class Found:
 
     broken: {graph id: numbers of the functions to be made anew}; unwanted: {kind: names}; lsi0: interfaces that LSI-0
     lacks, renewed: those of them that it had in an earlier life; rules: whether the rules that were set are there;
-    changing: what the journal says; busy: ids of the graphs that were left alone.
+    inband: whether the node's addresses have to be moved; changing: what the journal says; busy: ids of the graphs that were left alone.
     """
 
     def __init__(self, busy, changing):
         self.busy, self.changing = busy, changing
-        self.broken, self.unwanted, self.lsi0, self.renewed, self.rules = {}, {}, [], [], True
+        self.broken, self.unwanted, self.lsi0, self.renewed, self.rules, self.inband = {}, {}, [], [], True, False
 
     @property
     def anything(self):
-        return bool(self.broken or any(self.unwanted.values()) or self.lsi0 or not self.rules)
+        return bool(self.broken or any(self.unwanted.values()) or self.lsi0 or self.inband or not self.rules)
 
     def told(self):
         return {"graphs": sorted(self.broken), "unwanted": sum(self.unwanted.values(), []), "interfaces": self.lsi0,
@@ -161,24 +175,26 @@ class Found:
 def compare(node, seen, busy):
     """Return what was Found: `seen` by the switch driver, and on the node, against what is wanted."""
     spaces, groups, links = host.namespaces(names.MARK), node.system.groups.names(), set(host.interfaces())
+    addresses = host.addresses()
     found = Found(busy, node.journal.read())
     life = host.daemon(node.config.ovs.rundir, node.drivers.vswitch.SWITCH)
     found.rules = bool(life) and seen["lives"].get(names.LSI0) == life
     _compare_interfaces(node, seen, links, found)
+    found.inband = node.inband.interface in links and node.inband.missing(addresses)
     wanted = {"lsis": set(), "ports": set(), "spaces": set()}
     for entry in node.graphs.values():
         for placed in entry.both():
             lsis, ports = placing.on_switch(placed)
-            wanted["lsis"] |= lsis
-            wanted["ports"] |= ports
+            wanted["lsis"].update(lsis)
+            wanted["ports"].update(ports)
             wanted["spaces"].update([sf["netns"] for sf in placed["sfs"].values()])
         if entry.both() and entry.id not in busy:
-            broken = _broken(entry, seen, spaces, links, found)
+            broken = _broken(entry, seen, spaces, links, addresses, found)
             if broken is not None:
                 found.broken[entry.id] = broken
     for kind in ("lsis", "ports"):
-        found.unwanted[kind] = sorted([name for name, mark in seen[kind].items() if mark and mark != NODE_MARK
-                                       and mark not in busy and name not in wanted[kind]])
+        found.unwanted[kind] = sorted([name for name, mark in seen[kind].items() if mark and mark not in busy
+                                       and name not in wanted[kind] and (mark != NODE_MARK or name.startswith("seg"))])
     for kind, there in (("spaces", spaces), ("groups", groups)):
         found.unwanted[kind] = [name for name in there if name not in wanted["spaces"] and name.split(":")[1] not in busy]
     found.unwanted["strangers"] = sorted([name for name, mark in seen["ports"].items()
@@ -204,7 +220,7 @@ def _compare_interfaces(node, seen, links, found):
                 found.renewed.append(name)
 
 
-def _broken(entry, seen, spaces, links, found):
+def _broken(entry, seen, spaces, links, addresses, found):
     """Return the numbers of a graph's functions that have to be made anew, or None if nothing of the graph is missing."""
     placed = entry.placed or entry.coming
     lsis, ports = placing.on_switch(placed)
@@ -216,9 +232,19 @@ def _broken(entry, seen, spaces, links, found):
         if sf["netns"] not in spaces or not os.path.isdir(sf["home"]) or changing and sf["number"] in changing[1]:
             broken.add(sf["number"])
     missing = [name for kind, mine in (("lsis", lsis), ("ports", ports)) for name in mine
-               if seen[kind].get(name) != entry.id]
+               if seen[kind].get(name) != mine[name]] + [
+                   port for sap, port in access.own(placed) if not _has_all(placed, sap, port, links, addresses)]
     moved = [sap for sap in placed["graph"].saps if sap.interface in found.lsi0]
     return broken if broken or missing or changing or moved or entry.broken is not None else None
+
+
+def _has_all(placed, sap, port, links, addresses):
+    """Say whether the port of a SAP has what it needs beside the switch."""
+    if saps.place(sap) == saps.HOST:
+        by_hand = sap.options["configuration"] == "static"
+        return port in links and ((port, sap.options["address"]) in addresses if by_hand
+                                  else host.runs(placed["saps"][sap.id]["home"] + "/pid"))
+    return placed["saps"][sap.id]["way"] != placing.DEVICE or port in links
 
 
 def _rules(node, entry, broken):
@@ -287,26 +313,34 @@ def _make_lsi0(node, seen, found):
         if not host.has_interface(name):
             log.write("restore", "interface is not there", interface=name)
     lsi0 = vswitch.MAKE["lsi"](names.LSI0, NODE_MARK, node.drivers.datapath)  # even if it is there: it may not be ready
-    saps = dict([(name, (names.LSI0, name, NODE_MARK, host.interface_index(name))) for name in found.lsi0])
+    ends = dict([(name, (names.LSI0, name, NODE_MARK, host.interface_index(name))) for name in found.lsi0])
+    inband, addresses = node.inband.interface in host.interfaces(), host.addresses()
+    if inband:
+        yield from node.inband.look(addresses)
+    local = [node.inband.part(vswitch)] if inband else []
     try:
-        yield from vswitch.transact([lsi0] + [vswitch.MAKE["sap"](*saps[name]) for name in saps])
-        made = list(saps)
+        yield from vswitch.transact([lsi0] + local + [vswitch.MAKE["sap"](*ends[name]) for name in ends])
+        made = list(ends)
     except StepFailed:
-        made = yield from _make_one_by_one(node, lsi0, saps)
+        made = yield from _make_one_by_one(node, lsi0, ends)
     for name in made:
-        node.indexes[name] = saps[name][-1]
+        node.indexes[name] = ends[name][-1]
     if made:
         yield [steps.run("ip", "link", "set", name, "up") for name in made]
-    if not found.rules:
-        yield from vswitch.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS])
+    if node.drivers.datapath == "netdev" and (made or not found.rules):
+        yield steps.run("sh", "-c", DEAF, "deaf", *[name for name in node.interfaces if node.indexes.get(name)])
+    if inband or not found.rules:  # those of management come before anything else
+        yield from vswitch.change_rules(names.LSI0, [flows.add(flow) for flow in node.flows()])
+    if inband:
+        yield from node.inband.move(addresses, node.drivers.datapath)
 
 
-def _make_one_by_one(node, lsi0, saps):
+def _make_one_by_one(node, lsi0, ends):
     """Make LSI-0 and put on it those interfaces that can be; return their names.  No other has to wait for one."""
     vswitch, made = node.drivers.vswitch, []
-    yield from vswitch.dismantle([vswitch.UNMAKE["sap"](*words) for words in saps.values()])
+    yield from vswitch.dismantle([vswitch.UNMAKE["sap"](*words) for words in ends.values()])
     yield from vswitch.transact([lsi0])
-    for name, words in saps.items():
+    for name, words in ends.items():
         try:
             yield from vswitch.transact([vswitch.MAKE["sap"](*words)])
             made.append(name)

@@ -22,18 +22,18 @@ PATIENCE = 8  # seconds that a short look waits for jobs that are under way
 OURS = 1 << 24  # numbers of graphs are smaller; of a rule with another one nobody knows whose it is
 SOON = 0.05  # seconds from news to the look: news come in flocks
 
-LINKS = 1  # RTMGRP_LINK, rtnetlink(7)
-NEW_LINK, DEL_LINK = 16, 17
-IFLA_IFNAME = 3
+LINKS, ADDRESSES = 0x1, 0x10  # RTMGRP_LINK, RTMGRP_IPV4_IFADDR, rtnetlink(7)
+NEW_LINK, DEL_LINK, DEL_ADDRESS = 16, 17, 21
+NAMES = {NEW_LINK: (32, 3), DEL_LINK: (32, 3), DEL_ADDRESS: (24, 3)}  # where attributes begin; IFLA_IFNAME, IFA_LABEL
 
 
 class Links:
-    """News of the kernel about interfaces, as a source of the loop: calls told(name, whether it is gone)."""
+    """News of the kernel about interfaces, as a source of the loop: calls told(name, whether it or its address is gone)."""
 
     def __init__(self, told):
         self.told = told
         self.link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-        self.link.bind((0, LINKS))
+        self.link.bind((0, LINKS | ADDRESSES))
 
     def fileno(self):
         return self.link.fileno()
@@ -49,8 +49,9 @@ class Links:
         at = 0
         while at + 16 <= len(data):
             size, kind = struct.unpack_from("=IH", data, at)
-            if kind in (NEW_LINK, DEL_LINK):
-                self.told(_name(data[at + 32:at + size]), kind == DEL_LINK)
+            if kind in NAMES:
+                begin, wanted = NAMES[kind]
+                self.told(_name(data[at + begin:at + size], wanted), kind != NEW_LINK)
             at += max(16, (size + 3) & ~3)
 
 
@@ -147,7 +148,7 @@ class Watch:
 
     def _consider(self, name, gone):
         if name in self.node.interfaces:
-            if gone and self.node.indexes.get(name):
+            if gone and self.node.indexes.get(name) and not host.has_interface(name):
                 self.node.indexes[name] = ""
                 self.node.events.tell("interface is gone", interface=name)
             elif name in self.node.moved():
@@ -159,7 +160,8 @@ class Watch:
         """Return whether an interface is wanted by a graph that no job is at work on."""
         number = names.number(name)
         return number == names.NODE or any([
-            entry.placed["number"] == number and not entry.running and name in set.union(*placing.on_switch(entry.placed))
+            (entry.placed["number"] == number or number is None) and not entry.running
+            and any([name in mine for mine in placing.on_switch(entry.placed)])
             for entry in self.node.graphs.values() if entry.placed])
 
     def _soon(self, reason):
@@ -214,7 +216,7 @@ class Watch:
                 yield []
         numbers = (seen or (yield from self.switch.look()))["numbers"]
         wanted = [flow for flow in wanted if set((flow.key + flow.actions).split('"')[1::2]) <= set(numbers)]
-        wrong = yield from self.switch.compare(lsi, (flows.NODE_FLOWS if lsi == names.LSI0 else []) + wanted, numbers)
+        wrong = yield from self.switch.compare(lsi, (self.node.flows() if lsi == names.LSI0 else []) + wanted, numbers)
         if self._epoch() != epoch:
             return False  # a job was at work meanwhile: next time
         unclear = set([number for entry in self.node.graphs.values() if entry.id in self._left_alone()
@@ -225,7 +227,7 @@ class Watch:
                 self.prints[lsi] = found
             return False
         if names.NODE in wrong:
-            yield from self.switch.change_rules(names.LSI0, [flows.add(flow) for flow in flows.NODE_FLOWS])
+            yield from self.switch.change_rules(names.LSI0, [flows.add(flow) for flow in self.node.flows()])
         nobodys = set([number for number in wrong if names.NODE < number < OURS]) - set(entries)
         if nobodys:
             yield from self.switch.change_rules(lsi, [flows.delete_graph(number) for number in sorted(nobodys)])
@@ -257,12 +259,12 @@ class Watch:
         self.trouble = str(error or "")
 
 
-def _name(attributes):
+def _name(attributes, wanted):
     """Return the name of an interface from the attributes of a message about it, "" if there is none."""
     at = 0
     while at + 4 <= len(attributes):
         size, kind = struct.unpack_from("=HH", attributes, at)
-        if kind == IFLA_IFNAME:
+        if kind == wanted:
             return attributes[at + 4:at + size].rstrip(b"\0").decode("utf-8", "replace")
         at += max(4, (size + 3) & ~3)
     return ""

@@ -250,15 +250,12 @@ NODE = [
     ({"monitoring": "measurements {}"}, "monitoring", "leave it out"),
     ({"SFs[0].ports[0].ip": "10.0.0.1/24"}, "SFs[0].ports[0].ip", "as a variable of the function"),
 ]
-NODE += [({"saps[0].type": kind}, "saps[0].type", "interface and vlan") for kind in (
-    "gre", "gre-tunnel", "host-stack", "hoststack", "internal")]
 SECOND_NODE = [
     ({"node-config": {"a": 1}}, "node-config", "leave it out"),
     ({"unify-monitoring": "x"}, "unify-monitoring", "leave it out"),
     ({"VNFs[0].ports[0].unify-ip": "1.2.3.4"}, "VNFs[0].ports[0].unify-ip", "as a variable"),
     ({"VNFs[0].unify-control": [{"host-tcp-port": 1, "vnf-tcp-port": 2}]}, "VNFs[0].unify-control", "leave it out"),
     ({"VNFs[0].functional-capability": "warp"}, "VNFs[0]", "there are bridge"),
-    ({"end-points[0].type": "gre-tunnel"}, "end-points[0].type", "interface and vlan"),
     ({"end-points[0].interface.if-name": "eth7"}, "end-points[0]", "not given to LSI-0"),
 ]
 

@@ -25,7 +25,7 @@ FULL = {
     "mqtt": {},
     "tls": {},
     "auth": "none",
-    "inband": {},
+    "inband": {"interface": "eth1", "address": "192.0.2.1/24", "gateway": "192.0.2.254", "confirm": 60},
 }
 
 
@@ -33,7 +33,8 @@ def test_nothing_said_is_a_whole_configuration():
     assert config.parse("{}", {})._asdict() == {
         "node": "localhost", "listen": ["127.0.0.1:8080"], "interfaces": [], "state": "/etc/composer",
         "runtime": "/var/run/composer", "repository": "/usr/lib/composer/nsf", "vswitch": "ovs",
-        "ovs": config.Ovs("", "auto"), "graphs": [], "log": "stderr", "mqtt": {}, "tls": {}, "auth": {}, "inband": {}}
+        "ovs": config.Ovs("", "auto", "auto"), "graphs": [], "log": "stderr", "mqtt": {}, "tls": {}, "auth": {},
+        "inband": config.Inband("", "", "", 0)}
 
 
 def test_everything_said_is_taken():
@@ -48,7 +49,8 @@ def test_everything_said_is_taken():
     assert (ours.repository, ours.vswitch, ours.log) == ("/usr/share/functions", "erfs", "syslog")
     assert (ours.ovs.rundir, ours.ovs.datapath) == ("/var/run/ovs2", "netdev")
     assert ours.graphs == FULL["graphs"]
-    assert (ours.mqtt, ours.tls, ours.auth, ours.inband) == (FULL["mqtt"], FULL["tls"], "none", FULL["inband"])
+    assert (ours.mqtt, ours.tls, ours.auth, ours.inband) == (
+        FULL["mqtt"], FULL["tls"], "none", config.Inband("eth1", "192.0.2.1/24", "192.0.2.254", 60))
 
 
 def test_text_bytes_and_value_are_the_same():
@@ -198,7 +200,14 @@ BAD = [
     ({"tls": True}, "tls", "not offered by this agent yet"),
     ({"auth": "off"}, "auth", "not offered by this agent yet"),
     ({"auth": {"users": {}}}, "auth", "not offered by this agent yet"),
-    ({"inband": []}, "inband", "not offered by this agent yet"),
+    ({"inband": []}, "inband", "must be an object"), ({"inband": {"port": "lan0"}}, "inband.port", "known are address"),
+    ({"inband": {"interface": "wan9"}}, "inband.interface", "one of interfaces, those are none"),
+    ({"inband": {"interface": 5}}, "inband.interface", "1 to 15 letters"),
+    ({"interfaces": ["wan0"], "inband": {"interface": "wan0", "address": "192.0.2.1"}}, "inband.address", "192.168.1.1/24"),
+    ({"interfaces": ["wan0"], "inband": {"interface": "wan0", "gateway": "192.0.2.1"}}, "inband.gateway", "goes with"),
+    ({"inband": {"address": "192.0.2.1/24"}}, "inband.address", "goes with"),
+    ({"inband": {"confirm": -1}}, "inband.confirm", "0 to 86400"), ({"inband": {"confirm": "60"}}, "inband.confirm", "seconds"),
+    ({"ovs": {"tunnels": "gretap"}}, "ovs.tunnels", "auto or ovs or device"),
     ([], "configuration", "must be a JSON object"),
     (None, "configuration", "must be a JSON object"),
     ("[]", "configuration", "must be a JSON object"),
@@ -264,4 +273,4 @@ def test_config_imports_little():
     agent = os.path.dirname(os.path.dirname(config.__file__))
     done = subprocess.run([sys.executable, "-c", script], env=dict(os.environ, PYTHONPATH=agent),
                           stdout=subprocess.PIPE, check=True, text=True)
-    assert done.stdout.split() == ["composer.config", "composer.core.errors", "composer.core.values"]
+    assert done.stdout.split() == ["composer.config"] + ["composer.core." + name for name in ("errors", "saps", "values")]

@@ -132,7 +132,7 @@ class World:
         elif step.words[0] == "ovs-ofctl":
             for line in step.stdin.splitlines():
                 self.ofctl(step, step.words[-2], line)
-        elif step.words[0] not in ("ip", "modprobe", "ovs-appctl"):
+        elif step.words[0] not in ("ip", "modprobe", "ovs-appctl", "sh"):
             self.wrong.append("no such program: %s" % step.words[0])
 
     def look(self):
@@ -211,7 +211,7 @@ class Node:
         self.loop, self.store = Loop(), Store()
         self.world = World(self.loop)
         compute = {nsf.NAME: nsf}
-        drivers = types.SimpleNamespace(vswitch=ovs, datapath="netdev", compute=compute, types=compute, has=host.has)
+        drivers = types.SimpleNamespace(vswitch=ovs, datapath="netdev", compute=compute, types=compute, has=host.has, tunnels="auto", dhcp="udhcpc")
         self.orchestrator = orchestrator.Orchestrator(
             self.loop, self.world, drivers, self.store, repository.Repository(found.repository), found)
         self.app = rest.application(self.orchestrator)

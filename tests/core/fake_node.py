@@ -14,6 +14,7 @@ NODE_RULES = [flows.add(flow) for flow in flows.NODE_FLOWS]
 
 class Drivers:
     vswitch, datapath, compute = ovs, "netdev", {"native": nsf}
+    tunnels, dhcp, keeps = "auto", "udhcpc", lambda segment, graph_id: False
 
 
 class FakeNode:

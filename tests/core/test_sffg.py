@@ -1,5 +1,5 @@
 """Service graphs: both dialects, what is kept, and what is refused, with the place."""
-from composer.core import sffg
+from composer.core import saps, sffg
 from composer.core.errors import BadGraph, Conflict
 from expect import raises
 
@@ -89,21 +89,15 @@ def test_the_papers_figure_4_is_a_graph():
 def test_the_papers_figure_5a_is_a_vlan_sap():
     found = sffg.parse(changed(FIGURE_4, saps__1=FIGURE_5[0]))
     assert [(sap.id, sap.interface, sap.vlan) for sap in found.saps] == [("0x1", "eth1", None), ("0x2", "eth1", 25)]
-    assert [sffg.attachment(sap) for sap in found.saps] == [("eth1", -1), ("eth1", 25)]
+    assert [saps.attachment(sap) for sap in found.saps] == [("eth1", -1), ("eth1", 25)]
 
 
-def test_the_papers_figure_5b_is_not_offered_yet():
-    refusal = raises(Conflict, sffg.parse, changed(FIGURE_4, saps__1=FIGURE_5[1]))
-    assert (refusal.status, refusal.where) == (409, "saps[1].type")
-    assert "gre SAPs are not offered" in refusal.message
-
-
-def test_saps_that_are_not_offered_yet_are_told_so_but_only_if_all_else_is_right():
-    for kind in ("gre", "gre-tunnel", "host-stack", "hoststack", "internal"):
-        later = changed(FIGURE_4, saps__1={"id": "0x9", "type": kind, kind: {}})
-        later = changed(later, flowrules__1=rule("2", "service-access-point:0x9", "sf:0x1:0xa"))
-        assert raises(Conflict, sffg.parse, later).where == "saps[1].type", kind
-        assert raises(BadGraph, sffg.parse, changed(later, flowrules__0__priority=-1)).where == "flowrules[0].priority", kind
+def test_the_papers_figure_5b_is_a_gre_sap():
+    body = changed(FIGURE_4, saps__1=FIGURE_5[1], flowrules__1=rule("2", "service-access-point:0x3", "sf:0x1:0xa"))
+    found = sffg.parse(body)
+    assert found.saps[1].kind == "gre"
+    assert found.saps[1].options == {"local": "10.0.0.1", "remote": "10.0.0.2", "key": 1, "ttl": 64}
+    assert found.rules[1].port_in == "far:0x3"  # on the graph-LSI
 
 
 def test_a_graph_as_frog_sends_it():

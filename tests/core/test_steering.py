@@ -1,5 +1,5 @@
 """Traffic steering: the paper's Figure 8, Table 4, and links that are few and stay where they lead."""
-from composer.core import names, sffg, steering
+from composer.core import names, saps, sffg, steering
 
 
 def rules(*texts):
@@ -97,8 +97,9 @@ def test_what_a_steering_rule_is_of():
     assert tuple(graph_lsi[0]) == (names.ONWARD | 4, True, 0, "link:4", [{}], [("output", "sf:f:1")], 0)
 
 
-def test_a_graph_needs_an_lsi_if_it_has_functions_or_rules_that_touch_one():
+def test_a_graph_needs_an_lsi_if_it_has_functions_or_saps_that_are_on_one():
     sf = sffg.SF("f", "wire", [], None, {}, {}, "")
-    for sfs, texts, needs in (((), (), False), ((), ("eth0 -> eth1",), False), ((sf,), ("eth0 -> eth1",), True),
-                              ((sf,), (), True), ((), ("eth0 -> f:1",), True)):
-        assert steering.needs_lsi(sffg.Graph("g", "", {}, list(sfs), [], rules(*texts))) is needs
+    near, far = [saps.SAP("s", kind, "", None, {}, "") for kind in ("internal", "gre")]
+    for sfs, ends, needs in (((), (), False), ((), (near,), False), ((sf,), (near,), True), ((sf,), (), True),
+                             ((), (near, far), True)):
+        assert steering.needs_lsi(sffg.Graph("g", "", {}, list(sfs), list(ends), rules("eth0 -> eth1"))) is needs

@@ -25,7 +25,8 @@ class FakeSystem:
     """fail_at: numbers of the steps that fail, counted from 1; `late`: they do their work all the same."""
 
     def __init__(self, interfaces, fail_at=(), late=False):
-        self.world = {"bridge": {}, "port": {}, "flow": {}, "namespace": {}, "veth": {}, "folder": {}, "function": {}, "group": {}}
+        self.world = {"bridge": {}, "port": {}, "flow": {}, "namespace": {}, "veth": {}, "folder": {}, "function": {}, "group": {},
+                      "address": {}, "client": {}}
         self.interfaces, self.fail_at, self.late = set(interfaces), fail_at, late
         self.failed, self.lines = [], []  # of the steps that failed, of all
 
@@ -73,6 +74,15 @@ class FakeSystem:
         program = step.words[0]
         if program == "ovs-vsctl":
             return self._vsctl(step.words[1:])
+        if program == "sh" and "rm -rf" in step.words[2]:
+            self.world["client"].pop(step.words[-1], None)
+            return ""
+        if program == "sh":
+            self.world["client"][step.words[4].rpartition("/")[2]] = ""
+            return ""
+        if step.words[:3] == ("ip", "address", "del"):
+            self.world["address"].pop((step.words[3], step.words[5]), None)
+            return ""
         if program == "ovs-ofctl" and "add-flows" in step.words:
             return self._bundle(step.words[-2], step.stdin.splitlines())
         raise AssertionError("a step that the fake system should learn: " + steps.line(step))
@@ -87,6 +97,13 @@ class FakeSystem:
             self._forget("veth", lambda name, what: what.endswith(" of " + words[2]))
         elif words[:2] == ("link", "del"):
             self.world["veth"].pop(words[2], None)
+        elif words[:2] in (("link", "set"), ("address", "replace")):
+            name = words[2 if words[0] == "link" else 4]
+            self._check(name in self.world["veth"] or name in [port for port, _, _ in self.world["port"]], "no device " + name)
+            if words[0] == "address":
+                self.world["address"][words[2], name] = ""
+        elif words[:4:3] == ("link", "type"):
+            self.world["veth"][words[2]] = " ".join(words[4:])
         elif words[:2] == ("link", "add"):
             inside, space = words[words.index("peer") + 2], words[-1]
             self._check(space in self.world["namespace"], "no namespace " + space)
@@ -147,7 +164,7 @@ class FakeSystem:
                 lenient = "--may-exist" in command or "--if-exists" in command
                 getattr(self, "_" + verb[0].replace("-", "_"))(lenient, *verb[1:])
         missing = [port for (port, _, lsi), mark in self.world["port"].items() if port not in self.interfaces
-                   and port not in self.world["veth"] and not mark.endswith("patch")]
+                   and port not in self.world["veth"] and not mark.endswith(("patch", "gre", "internal"))]
         return "\n".join("could not open network device " + port for port in missing if waits)
 
     def _add_br(self, lenient, name):
@@ -159,6 +176,7 @@ class FakeSystem:
         self.world["bridge"].pop(name, None)
         for kind in ("port", "flow"):
             self._forget(kind, lambda key, what: key[-1] == name if kind == "port" else key[0] == name)
+        self._addresses_go()
 
     def _add_port(self, lenient, bridge, port):
         self._check(bridge in self.world["bridge"], "no bridge " + bridge)
@@ -172,6 +190,12 @@ class FakeSystem:
         self._check(lenient or at, "no port " + port)
         self._check(not at or bridge in (None, at[0][2]), "bridge %s does not have a port %s" % (bridge, port))
         self._forget("port", lambda name, what: name[0] == port)
+        self._addresses_go()
+
+    def _addresses_go(self):
+        """An address goes with its port."""
+        there = [port for port, _, _ in self.world["port"]]
+        self._forget("address", lambda key, what: key[1] not in there)
 
     def _set(self, lenient, table, name, *settings):
         things = self.world["bridge" if table == "bridge" else "port"]

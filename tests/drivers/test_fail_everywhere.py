@@ -3,12 +3,12 @@ import itertools
 
 import pytest
 
-from composer.compute import nsf
 from composer.core import flows, names, placing, plan, sffg
 from composer.core.errors import StepFailed
 from composer.vswitch import ovs
 from fake import FakeSystem
-from graphs import both, graph, rule, sap, sf, vlan_sap, wire
+from fake_node import Drivers
+from graphs import both, graph, host_stack, internal, rule, sap, sf, tunnel, vlan_sap, wire
 
 INTERFACES = ("lan0", "wan0")
 LAN, WAN = sap("lan", "lan0"), sap("wan", "wan0")
@@ -23,14 +23,13 @@ BRANCH = graph("g", [LAN, WAN, vlan_sap("v25", "lan0", 25)],
                 sf("cache", "cache", {"id": "1", "mac": "02:00:00:00:00:01"})],
                *both("1", "lan", "fw:in"), *both("3", "fw:out", "wan"), *both("4", "fw:more", "cache:1"),
                *both("5", "v25", "cache:1", priority=7))
-GRAPHS = {"plain": PLAIN, "vlan": VLAN, "chain": CHAIN, "branch": BRANCH}
+FAR = graph("g", [LAN, internal("i", "yard"), tunnel("gre", "192.0.2.1", "192.0.2.2", 7), tunnel("vxlan", "192.0.2.1", "192.0.2.2", 8),
+                  host_stack("me", "10.0.0.1/24"), host_stack("lease")], [],
+            *both("1", "lan", "gre"), *both("2", "i", "vxlan"), *both("3", "me", "lease"))
+GRAPHS = {"plain": PLAIN, "vlan": VLAN, "chain": CHAIN, "branch": BRANCH, "far": FAR}
 UPDATES = [pair for pair in itertools.permutations(sorted(GRAPHS), 2)]
 EVERY = pytest.mark.parametrize("name", sorted(GRAPHS))
 LATE = pytest.mark.parametrize("late", [False, True], ids=["its work not done", "its work done"])
-
-
-class Drivers:
-    vswitch, datapath, compute = ovs, "netdev", {"native": nsf}
 
 
 def system(fail_at=(), late=False):
@@ -53,7 +52,8 @@ def place(body, old=NOTHING):
     images = {one.id: {"type": "native", "template": one.name, "image": "/repository/%s.tgz" % one.name,
                        "digest": one.name, "limits": {}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
               for one in found.sfs}
-    return placing.place(old, found, images, 1, "/runtime")
+    return placing.place(old, found, images, 1, "/runtime", {"yard": 1},
+                         lambda sap: placing.DEVICE if sap.kind == "vxlan" else placing.SWITCH)
 
 
 def update(node, old, new):

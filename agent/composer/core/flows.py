@@ -14,11 +14,10 @@ from collections import namedtuple
 
 from . import names, values
 from .matches import PRESENT
-from .sffg import attachment
 
 Flow = namedtuple("Flow", ("cookie", "onward", "key", "actions"))  # key: table, priority and match
 
-DISPATCH_PRIORITY, ONWARD_PRIORITY = 1000, 500
+INBAND_PRIORITY, DISPATCH_PRIORITY, ONWARD_PRIORITY = 60000, 1000, 500
 
 NODE_FLOWS = [Flow(names.cookie(names.NODE, 1), False, "table=0,priority=0", "goto_table:1")]
 
@@ -41,15 +40,28 @@ _SETS = {"set_eth_src": ("eth_src", values.mac_text), "set_eth_dst": ("eth_dst",
 _L4 = {6: "tcp", 17: "udp", 132: "sctp"}
 
 
+def inband(interface, addresses):
+    """Return the flows that join an interface and LSI-0's own port, which has the node's addresses (IPv4, as texts).
+
+    What a host behind the interface asks or tells the node gets there, and no graph sees it; all else is the graphs'.
+    """
+    ways = [("in_port=%s" % _quoted(names.LSI0), interface)] if interface else []
+    for address in addresses if interface else ():
+        for match in ("dl_type=0x806,%s,arp_tpa=%s", "dl_type=0x800,%s,nw_dst=%s"):
+            ways.append(("in_port=%s,%s" % (_quoted(interface), match % (field("vlan_vid", 0, 0x1fff), address)), names.LSI0))
+    return [Flow(names.cookie(names.NODE, 2 + index), False, "table=0,priority=%d,%s" % (INBAND_PRIORITY, key),
+                 "output:%s" % _quoted(port)) for index, (key, port) in enumerate(ways)]
+
+
 def of_lsi0(number, rules, saps, link_ports):
     """Return the flows of a graph on LSI-0.
 
-    number: the graph's; rules: steering rules of LSI-0; saps: {"sap:<id>": SAP}; link_ports: {"link:<n>": its end
-    on LSI-0}.
+    number: the graph's; rules: steering rules of LSI-0; saps: {"sap:<id>": (interface or port, VLAN id or -1)};
+    link_ports: {"link:<n>": its end on LSI-0}.
     """
     flows, seen = [], set()
     for reference in sorted(saps):
-        interface, vlan = attachment(saps[reference])
+        interface, vlan = saps[reference]
         if vlan >= 0 and (interface, vlan) not in seen:
             seen.add((interface, vlan))
             flows.append(Flow(names.cookie(number, names.DISPATCH | vlan), False,
@@ -60,7 +72,7 @@ def of_lsi0(number, rules, saps, link_ports):
         if rule.onward:
             key, entered = "table=0,priority=%d,in_port=%s" % (ONWARD_PRIORITY, _quoted(link_ports[rule.port_in])), None
         else:
-            entered, vlan = attachment(saps[rule.port_in])
+            entered, vlan = saps[rule.port_in]
             key = "table=1,priority=%d,in_port=%s,metadata=%s" % (
                 rule.priority, _quoted(entered), hex(PRESENT | vlan) if vlan >= 0 else "0")
         flows.extend(_flows(number, rule, key, lambda port: _leave(port, entered, saps, link_ports), ()))
@@ -119,7 +131,7 @@ def _leave(port, entered, saps, link_ports):
     """Return (actions before, output, actions after) that send a packet of LSI-0 out of a port."""
     if port in link_ports:
         return (), "output:%s" % _quoted(link_ports[port]), ()
-    interface, vlan = attachment(saps[port])
+    interface, vlan = saps[port]
     output = "in_port" if interface == entered else "output:%s" % _quoted(interface)
     if vlan < 0:
         return (), output, ()

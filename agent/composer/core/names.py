@@ -6,6 +6,8 @@ has one.  The mark of the agent is in each name, in external_ids of the switch, 
     lsi7       the LSI of graph 7; lsi0 is LSI-0      composer:home:fw   the namespace of function fw of graph home
     l7v2       virtual link 2, its end on LSI-0       l7w2               its end on the graph-LSI
     l7s1p0     port 0 of function 1, on the LSI       eth0               the same port, in the function's namespace
+    l7a0       SAP 0 that is a port of its own        l7b0               its other end, on a segment
+    seg3       the segment of group 3
 """
 
 LSI0 = "lsi0"
@@ -29,10 +31,19 @@ def port(number, sf, port_number):
     return "l%ds%dp%d" % (number, sf, port_number)
 
 
+def sap(number, sap_number):
+    """Return the two ends of a SAP that is a port of its own: (on its LSI, on a segment, if it has that)."""
+    return "l%da%d" % (number, sap_number), "l%db%d" % (number, sap_number)
+
+
+def segment(group):
+    """Return the bridge that joins the graphs of a group."""
+    return "seg%d" % group
+
+
 def belongs(name, number):
     """Say whether an interface's name is one that the graph of this number could need."""
-    return name == lsi(number) or name.startswith("l%dv" % number) or name.startswith("l%dw" % number) \
-        or name.startswith("l%ds" % number)
+    return name == lsi(number) or name.startswith("l%d" % number) and name[len("l%d" % number):][:1] in ("v", "w", "s", "a", "b")
 
 
 def number(name):

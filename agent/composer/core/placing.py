@@ -2,23 +2,31 @@
 
 A *placed* graph is a dict of JSON values, so that it can be stored:
     {"id", "number", "lsi": bool, "links": {port: number}, "low": {rule id: low half of its cookie},
+     "saps": {sap id: {"number", "way", "home"}} of those that are ports of their own, "groups": {group: number of its segment},
      "sfs": {sf id: {"id", "name", "number", "netns", "home", "type", "template", "image", "digest", "folder",
                      "ports": [{"id", "number", "mac"}, ...], "variables": {...}, "limits": {...}, "scripts": [...]}}}
 and beside it, not stored, "graph": the Graph, and "flows": what placed_flows returned.
+
+A part is what the switch is made of, (kind, words), as its driver has them.
 """
-from . import flows, names, steering, values
+from . import flows, names, saps, steering, values
+
+NODE_MARK = "node"  # of LSI-0, its interfaces and segments: what is no single graph's
+SWITCH, DEVICE = "ovs", "device"  # ways of a tunnel: the switch's own, or a device of the kernel's on the switch
 
 
 def empty(graph_id):
     """Return the placed graph that has nothing."""
-    return {"id": graph_id, "number": 0, "lsi": False, "links": {}, "low": {}, "sfs": {}, "graph": None}
+    return {"id": graph_id, "number": 0, "lsi": False, "links": {}, "low": {}, "saps": {}, "groups": {}, "sfs": {},
+            "graph": None}
 
 
-def place(old, graph, images, number, runtime):
+def place(old, graph, images, number, runtime, groups=None, way=lambda sap: SWITCH):
     """Return `graph` placed: every name that its plan needs, keeping those of `old`.
 
     images: {sf id: {"type", "template", "image", "digest", "limits", "positions": {port id: position from 0}}};
-    number: of the graph, if `old` has none; runtime: the folder for what lasts until the next boot.
+    number: of the graph, if `old` has none; runtime: the folder for what lasts until the next boot; groups: {group:
+    number of its segment}, at least of those that the graph names; way(sap): the way of a tunnel that is new.
     """
     number = old["number"] or number
     sfs = {}
@@ -42,14 +50,39 @@ def place(old, graph, images, number, runtime):
         sfs[sf.id] = one
     lows = names.free(set(old["low"].values()), 1)
     low = dict([(rule.id, old["low"].get(rule.id) or next(lows)) for rule in graph.rules])
+    named = set([sap.options["group"] for sap in graph.saps if saps.place(sap) == saps.SEGMENT])
     return {"id": graph.id, "number": number, "lsi": steering.needs_lsi(graph), "sfs": sfs, "low": low,
-            "links": steering.links(graph.rules, old["links"]), "graph": graph}
+            "groups": dict([(group, old["groups"].get(group) or groups[group]) for group in sorted(named)]),
+            "saps": _place_saps(old, graph, number, runtime, way), "links": steering.links(graph.rules, old["links"]), "graph": graph}
+
+
+def _place_saps(old, graph, number, runtime, way):
+    """Return {sap id: {"number", "way", "home"}}.  A SAP of the same kind keeps its port; those of one group have one."""
+    before = dict([(sap.id, sap) for sap in old["graph"].saps]) if old["graph"] else {}
+    numbers, result, of_group = names.free(set([one["number"] for one in old["saps"].values()])), {}, {}
+    for sap in graph.saps:
+        if saps.place(sap) == saps.WIRE:
+            continue
+        group, was = sap.options.get("group"), before.get(sap.id)
+        kept = old["saps"][sap.id] if was and was.kind == sap.kind and was.options.get("group") == group else None
+        if group in of_group:
+            kept = of_group[group]
+        if kept is None:
+            kept = {"number": next(numbers), "way": way(sap) if saps.place(sap) == saps.TUNNEL else ""}
+        result[sap.id] = dict(kept, home="%s/saps/%s" % (runtime, names.sap(number, kept["number"])[0]))
+        if group is not None:
+            of_group[group] = result[sap.id]
+    return result
 
 
 def same(old, new):
     """Say whether two placed graphs mean the same, so that nothing has to be done."""
-    return all([old[key] == new[key] for key in ("number", "lsi", "links", "low", "sfs")]) \
-        and placed_flows(old) == placed_flows(new)
+    return all([old[key] == new[key] for key in ("number", "lsi", "links", "low", "saps", "groups", "sfs")]) \
+        and _options(old) == _options(new) and placed_flows(old) == placed_flows(new)
+
+
+def _options(placed):
+    return [(sap.id, sap.kind, sap.options) for sap, _ in own_saps(placed)]
 
 
 def touched(old, new):
@@ -58,12 +91,16 @@ def touched(old, new):
 
 
 def on_switch(placed):
-    """Return what a placed graph has on the switch: (names of LSIs, of ports)."""
-    lsis = [names.lsi(placed["number"])] if placed["lsi"] else []
-    found = [name for name, _, _ in ports(placed, empty(placed["id"]))]
-    for link in set(placed["links"].values()):
-        found.extend(names.link(placed["number"], link))
-    return set(lsis), set(found)
+    """Return the marks of what a placed graph has on the switch: ({name of LSI or segment: mark}, {name of port: mark})."""
+    lsis, found = {}, {}
+    for kind, words in every_part(placed, ""):
+        if kind in ("lsi", "segment"):
+            lsis[words[0]] = words[1]
+        elif kind == "link":
+            found[words[1]] = found[words[3]] = words[4]
+        else:
+            found[words[1]] = words[2]
+    return lsis, found
 
 
 def placed_flows(placed):
@@ -76,7 +113,6 @@ def placed_flows(placed):
 def _flows(placed):
     graph, number = placed["graph"], placed["number"]
     base, far = steering.split(graph.rules, placed["links"], placed["low"])
-    saps = dict([("sap:" + sap.id, sap) for sap in graph.saps])
     on_lsi0, on_lsi = {}, {}
     for link in placed["links"].values():
         on_lsi0["link:%d" % link], on_lsi["link:%d" % link] = names.link(number, link)
@@ -87,7 +123,13 @@ def _flows(placed):
         for port in sf.ports:
             if port.trusted:
                 forced["sf:%s:%s" % (sf.id, port.id)] = port.mac
-    return flows.of_lsi0(number, base, saps, on_lsi0), flows.of_graph(number, far, on_lsi, forced)
+    near = dict([(saps.reference(sap), saps.attachment(sap)) for sap in graph.saps if sap.interface])
+    for sap, (name, _) in own_saps(placed):
+        if saps.place(sap) == saps.SEGMENT:
+            near[saps.reference(sap)] = name, -1
+        else:
+            on_lsi[saps.reference(sap)] = name
+    return flows.of_lsi0(number, base, near, on_lsi0), flows.of_graph(number, far, on_lsi, forced)
 
 
 def port_name(placed, sf, port):
@@ -95,19 +137,60 @@ def port_name(placed, sf, port):
     return names.port(placed["number"], sf["number"], port["number"])
 
 
-def parts(new, old, drivers):
-    """Return the parts of the switch that `new` has and `old` has not, as [(kind, words)], in order of making."""
-    lsi, mark, parts = names.lsi(new["number"]), new["id"], []
-    if new["lsi"] and not old["lsi"]:
-        parts.append(("lsi", (lsi, mark, drivers.datapath)))
-    before = set(old["links"].values())
-    for link in sorted(set(new["links"].values())):
-        if link not in before:
-            near, far = names.link(new["number"], link)
-            parts.append(("link", (names.LSI0, near, lsi, far, mark)))
-    for name, _, _ in ports(new, old):
-        parts.append(("port", (lsi, name, mark)))
-    return parts
+def every_part(placed, datapath):
+    """Return the parts of the switch of a placed graph, in order of making."""
+    lsi, mark, found = names.lsi(placed["number"]), placed["id"], []
+    if placed["lsi"]:
+        found.append(("lsi", (lsi, mark, datapath)))
+    for group in sorted(placed["groups"]):
+        found.append(("segment", (names.segment(placed["groups"][group]), NODE_MARK, datapath)))
+    for link in sorted(set(placed["links"].values())):
+        near, far = names.link(placed["number"], link)
+        found.append(("link", (names.LSI0, near, lsi, far, mark)))
+    for name, _, _ in ports(placed, empty(mark)):
+        found.append(("port", (lsi, name, mark)))
+    for sap, (near, far) in own_saps(placed):
+        if saps.place(sap) == saps.SEGMENT:
+            part = "link", (names.LSI0, near, names.segment(placed["groups"][sap.options["group"]]), far, mark)
+        elif saps.place(sap) == saps.HOST:
+            part = "host", (lsi, near, mark, sap.options["mac"])
+        elif placed["saps"][sap.id]["way"] == DEVICE:
+            part = "port", (lsi, near, mark)
+        else:
+            part = "tunnel", (lsi, near, mark, saps.KINDS[sap.kind].tunnel[0], tuple(sorted(sap.options.items())))
+        if part not in found:
+            found.append(part)
+    return found
+
+
+def parts(new, old, datapath):
+    """Return the parts that `new` has and `old` has not, or has with other words."""
+    before = set(every_part(old, datapath))
+    return [part for part in every_part(new, datapath) if part not in before]
+
+
+def gone_parts(old, new, datapath):
+    """Return the parts of `old` that nothing of `new` stands in the place of."""
+    kept = set([_name(part) for part in every_part(new, datapath)])
+    return [part for part in every_part(old, datapath) if _name(part) not in kept]
+
+
+def changed_parts(old, new, datapath):
+    """Return the parts of `old` that are still there in `new`, but with other words."""
+    kept, after = set([_name(part) for part in every_part(new, datapath)]), set(every_part(new, datapath))
+    return [part for part in every_part(old, datapath) if part not in after and _name(part) in kept]
+
+
+def _name(part):
+    """Return the name of what a part is: of a bridge, or of a port on one."""
+    kind, words = part
+    return words[0] if kind in ("lsi", "segment") else words[1]
+
+
+def own_saps(placed):
+    """Return [(SAP, (its port, the port at the other end if it is a link))] of those that are ports of their own."""
+    return [(sap, names.sap(placed["number"], placed["saps"][sap.id]["number"]))
+            for sap in (placed["graph"].saps if placed["graph"] else ()) if sap.id in placed["saps"]]
 
 
 def _replaces(before, one):

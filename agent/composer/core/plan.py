@@ -10,14 +10,15 @@ complaint: its function is gone all the same.  Destroy never minds absence, crea
 
 What a placed graph is, says placing.py.  Paper, Figure 7.
 """
-from . import flows, names, placing
+from . import access, flows, names, placing
 from .errors import Conflict, Refused, StepFailed, listed
 
 
 def update(old, new, drivers):
     """Yield the steps from `old` to `new`, both placed; return (what could not be taken down, complaints), failures.
 
-    drivers: an object with .vswitch, .datapath ("system" or "netdev") and .compute, {execution environment: driver}.
+    drivers: an object with .vswitch, .datapath ("system" or "netdev"), .compute, {execution environment: driver},
+    .tunnels ("auto", or the only way there is), .dhcp (a client) and .keeps(segment, graph id), whether others need it.
     Raises what failed before the commit point, after undoing it; its `left` lists what could not be undone.
     """
     undo = []
@@ -41,10 +42,11 @@ def take_down(old, new, drivers):
     elif old["lsi"] and new["lsi"]:
         gone = flows.change(_between(old, new), placing.placed_flows(new)[1])
         yield from together([drivers.vswitch.change_rules(names.lsi(old["number"]), gone)], left)
-    gone, parts = placing.gone_sfs(old, new), placing.parts(old, new, drivers)
+    gone = placing.gone_sfs(old, new)
     yield from _stop(gone, drivers, complaints)
-    yield from _dismantle(parts, drivers, left)
-    yield from _destroy(gone, placing.ports(old, new), drivers, left)
+    yield from together([access.release(old, new)], left)
+    yield from _dismantle(placing.gone_parts(old, new, drivers.datapath), drivers, left, old["id"])
+    yield from _destroy(gone, placing.ports(old, new), drivers, left, access.remove(old, new))
     return left, complaints
 
 
@@ -58,15 +60,16 @@ def mend(placed, broken, drivers):
     sfs = [sf for sf in placed["sfs"].values() if sf["number"] in broken]
     made = placing.ports(dict(placed, sfs=dict([(sf["id"], sf) for sf in sfs])), placing.empty(placed["id"]))
     left, failed, lsi, mark = [], {}, names.lsi(placed["number"]), placed["id"]
-    yield from _dismantle([("port", (lsi, name, mark)) for name, _, _ in made], drivers, left)
+    yield from _dismantle([("port", (lsi, name, mark)) for name, _, _ in made], drivers, left, mark)
     yield from _destroy(sfs, made, drivers, left)
     if left:
         raise left[0]
-    yield from _create(sfs, made, drivers)
-    parts = placing.parts(placed, placing.empty(mark), drivers)
-    if parts:
-        yield from drivers.vswitch.transact([drivers.vswitch.MAKE[kind](*words) for kind, words in parts])
-    yield from together([_try(_driver(sf, drivers).start(sf), sf["id"], failed) for sf in sfs])
+    nothing = placing.empty(mark)
+    yield from access.release(placed, nothing)
+    yield from _create(sfs, made, drivers, access.make(placed, nothing))
+    yield from _switch(placed, nothing, drivers)
+    yield from together([_try(_driver(sf, drivers).start(sf), sf["id"], failed) for sf in sfs]
+                        + [access.configure(placed, nothing, drivers.dhcp)])
     return failed
 
 
@@ -118,21 +121,52 @@ def together(generators, failures=None):
 
 def _make(old, new, drivers, undo):
     """Make what only `new` has, and update the functions that stay but differ."""
-    vswitch, parts = drivers.vswitch, placing.parts(new, old, drivers)
     fresh, changed, made = placing.gone_sfs(new, old), placing.changed_sfs(old, new), placing.ports(new, old)
-    undo.append(lambda left: _destroy(fresh, made, drivers, left))
-    yield from _create(fresh, made, drivers)
-    if parts:
-        undo.append(lambda left: _dismantle(parts, drivers, left))
-        yield from vswitch.transact([vswitch.MAKE[kind](*words) for kind, words in parts])
+    undo.append(lambda left: _destroy(fresh, made, drivers, left, access.remove(new, old)))
+    yield from _create(fresh, made, drivers, access.make(new, old))
+    undo.append(lambda left: _switch_back(old, new, drivers, left))
+    yield from _switch(new, old, drivers)
     undo.append(lambda left: _stop(fresh, drivers, []))
+    undo.append(lambda left: together([access.release(new, old), access.configure(old, new, drivers.dhcp)], left))
     undo.append(lambda left: together([_driver(sf, drivers).update(sf, old["sfs"][sf["id"]]) for sf in changed], left))
-    yield from together([_driver(sf, drivers).start(sf) for sf in fresh]
+    yield from together([_driver(sf, drivers).start(sf) for sf in fresh] + [access.configure(new, old, drivers.dhcp)]
                         + [_driver(sf, drivers).update(old["sfs"][sf["id"]], sf) for sf in changed])
 
 
-def _create(sfs, made, drivers):
-    return together([_driver(sf, drivers).create(sf) for sf in sfs]
+def _switch(new, old, drivers):
+    """Make the parts of the switch that `new` has and `old` has not.  A tunnel that the switch cannot end becomes a device
+    of the kernel (paper, 8.8)."""
+    parts = placing.parts(new, old, drivers.datapath)
+    if not parts:
+        return
+    try:
+        yield from _transact(parts, drivers)
+    except StepFailed as failure:
+        refused = [words for kind, words in parts if kind == "tunnel" and "'%s'" % words[1] in failure.output]
+        if not refused or drivers.tunnels != "auto":
+            raise
+        yield from drivers.vswitch.dismantle([drivers.vswitch.UNMAKE["tunnel"](*words) for words in refused])
+        for sap, port in access.own(new):
+            if port in [words[1] for words in refused]:
+                new["saps"][sap.id]["way"] = placing.DEVICE
+        yield from access.make(new, old)
+        yield from _transact(placing.parts(new, old, drivers.datapath), drivers)
+
+
+def _transact(parts, drivers):
+    return drivers.vswitch.transact([drivers.vswitch.MAKE[kind](*words) for kind, words in parts])
+
+
+def _switch_back(old, new, drivers, left):
+    """Undo what _switch did."""
+    changed = placing.changed_parts(old, new, drivers.datapath)
+    if changed:
+        yield from together([_transact(changed, drivers)], left)
+    yield from _dismantle(placing.gone_parts(new, old, drivers.datapath), drivers, left, new["id"])
+
+
+def _create(sfs, made, drivers, access_points):
+    return together([access_points] + [_driver(sf, drivers).create(sf) for sf in sfs]
                     + [drivers.vswitch.make_port(name, sf["netns"], names.inside(port["number"]), port["mac"])
                        for name, sf, port in made])
 
@@ -182,14 +216,15 @@ def _stop(sfs, drivers, left):
     return together([_driver(sf, drivers).stop(sf) for sf in sfs if sf["type"] in drivers.compute], left)
 
 
-def _dismantle(parts, drivers, left):
-    """Unmake parts of the switch, in the reverse of the order of making."""
-    backwards = [drivers.vswitch.UNMAKE[kind](*words) for kind, words in reversed(parts)]
-    return together([drivers.vswitch.dismantle(backwards)] if parts else [], left)
+def _dismantle(parts, drivers, left, graph_id):
+    """Unmake parts of the switch, in the reverse of the order of making, but for segments that other graphs need."""
+    backwards = [drivers.vswitch.UNMAKE[kind](*words) for kind, words in reversed(parts)
+                 if kind != "segment" or not drivers.keeps(words[0], graph_id)]
+    return together([drivers.vswitch.dismantle(backwards)] if backwards else [], left)
 
 
-def _destroy(sfs, gone, drivers, left):
-    return together([drivers.vswitch.unmake_port(name) for name, _, _ in gone]
+def _destroy(sfs, gone, drivers, left, *access_points):
+    return together(list(access_points) + [drivers.vswitch.unmake_port(name) for name, _, _ in gone]
                     + [_driver(sf, drivers).destroy(sf) for sf in sfs if sf["type"] in drivers.compute], left)
 
 

@@ -3,20 +3,20 @@
 From here on a graph is valid and nobody checks again.  The body is kept as it came, so that what GET gives is
 what was put.  Ports are named by references, one form for both dialects:
 
-    sap:<sap>          a service access point     service-access-point:<sap>, endpoint:<id>
-    sf:<sf>:<port>     a port of a function       sf:<sf>:<port>, vnf:<vnf>:<port>
+    sap:<sap>          a service access point on LSI-0        service-access-point:<sap>, endpoint:<id>
+    far:<sap>          one on the graph-LSI (saps.py)         the same
+    sf:<sf>:<port>     a port of a function                   sf:<sf>:<port>, vnf:<vnf>:<port>
 
 Paper, 5.1.1; the second dialect (NF-FG) is that of the un-orchestrator and the FROG clients.
 """
 from collections import namedtuple
 
-from . import actions, matches, values
+from . import actions, matches, saps, values
 from .errors import BadGraph, Conflict, listed, unknown, show
 
 Graph = namedtuple("Graph", ("id", "name", "body", "sfs", "saps", "rules"))
 SF = namedtuple("SF", ("id", "name", "ports", "template", "constraints", "variables", "where"))
 Port = namedtuple("Port", ("id", "name", "mac", "trusted"))
-SAP = namedtuple("SAP", ("id", "interface", "vlan", "where"))  # vlan None: the interface but for its VLAN SAPs
 Rule = namedtuple("Rule", ("id", "priority", "port_in", "matches", "actions", "timeout", "where"))
 Dialect = namedtuple("Dialect", ("root", "sfs", "saps", "rules", "sf", "sap", "strict"))
 
@@ -27,9 +27,6 @@ GRAPH_KEYS = ("id", "name", "SFs", "saps", "flowrules", "monitoring")
 SF_KEYS = ("id", "name", "ports", "template", "constraints", "variables")
 PORT_KEYS = ("id", "name", "mac", "trusted", "ip")
 RULE_KEYS = ("id", "priority", "match", "actions")
-SAP_KEYS = {"interface": ("if-name",), "vlan": ("vlan-id", "if-name")}
-LATER = {"gre": "gre", "gre-tunnel": "gre", "host-stack": "host-stack", "hoststack": "host-stack",
-         "internal": "internal"}
 MOST = {"SFs": 1024, "VNFs": 1024, "saps": 4096, "end-points": 4096, "flowrules": 8192, "flow-rules": 8192}
 MOST_OTHERS = 64  # ports of a function, variables of a VNF
 RESERVED = ("PATH", "HOME", "IFS", "ENV")  # variables that no graph may set
@@ -52,16 +49,16 @@ def parse(body, wanted=None):
     name = _text(graph, "name", "", "")
     sfs = [_sf(one, where, dialect, later) for one, where in _objects(graph, dialect.sfs, dialect.sfs)]
     _unique(sfs, "SF")
-    saps = [_sap(one, where, dialect, later) for one, where in _objects(graph, dialect.saps, dialect.saps)]
-    _unique(saps, "SAP")
-    rules = _rules(graph, dialect, sfs, saps, later)
+    ends = [saps.parse(one, where, dialect.strict, later) for one, where in _objects(graph, dialect.saps, dialect.saps)]
+    _unique(ends, "SAP")
+    rules = _rules(graph, dialect, sfs, ends, later)
     for key in ("monitoring", "unify-monitoring", "node-config"):
         if graph.get(key):
             later.append(Conflict(key, "is not offered by this agent: leave it out"))
     if later:
         raise later[0]
-    _no_rule_twice(rules, saps)
-    return Graph(_graph_id(graph, dialect, wanted), name, body, sfs, saps, rules)
+    _no_rule_twice(rules, ends)
+    return Graph(_graph_id(graph, dialect, wanted), name, body, sfs, ends, rules)
 
 
 def overlaps(graph, most=16):
@@ -79,7 +76,13 @@ def overlaps(graph, most=16):
 
 
 def conflict(graph, others):
-    """Raise Conflict if a rule of `graph` and one of `others` match a common packet at one priority of one SAP."""
+    """Raise Conflict if `graph` wants what one of `others` has: the same packets at one priority of one SAP, a tunnel, an address."""
+    claims = dict([(saps.claim(sap), "graph " + other.id) for other in others for sap in other.saps])
+    for sap in graph.saps:
+        claim = saps.claim(sap)
+        if claim and claim in claims:
+            raise Conflict(sap.where, "%s is that of another SAP, of %s" % (claim, claims[claim]))
+        claims[claim] = "this graph"
     mine = _by_place([graph], shared=True)
     theirs = _by_place(others, shared=True) if mine else {}
     for place in sorted(mine):
@@ -88,11 +91,6 @@ def conflict(graph, others):
             for owner, other in filter(None, [find(match) for match in rule.matches]):
                 raise Conflict(rule.where + ".match", "rule %s and rule %s of graph %s match the same packets of %s "
                                "at priority %d" % (rule.id, other, owner, _attachment_text(place[0]), place[1]))
-
-
-def attachment(sap):
-    """Return what the SAP is on the wire: (interface, VLAN id or -1)."""
-    return sap.interface, -1 if sap.vlan is None else sap.vlan
 
 
 def _graph_id(graph, dialect, wanted):
@@ -133,9 +131,7 @@ def _port(one, where, dialect, later):
         _known(one, PORT_KEYS, where)
     mac = None
     if one.get("mac") not in (None, ""):
-        mac = _value(values.mac, one, "mac", where)
-        if mac >> 40 & 1 or not mac:
-            raise BadGraph(where + ".mac", "%s: should be the address of one device, not of a group" % one["mac"])
+        mac = values.mac(_value(saps.mac, one, "mac", where))
     trusted = _value(values.truth, one, "trusted", where) if "trusted" in one else False
     if trusted and mac is None:
         raise BadGraph(where + ".mac", "is missing: a trusted port has its source MAC forced, so it needs one")
@@ -174,30 +170,7 @@ def _variables(one, where, dialect):
     return result
 
 
-def _sap(one, where, dialect, later):
-    kind = one.get("type")
-    known = list(SAP_KEYS) + list(LATER)
-    if not isinstance(kind, str) or kind not in known:
-        raise BadGraph(where + ".type", unknown(kind, known, "SAP type") if isinstance(kind, str)
-                       else "%s: should be one of %s" % (show(kind), ", ".join(sorted(known))))
-    name = _value(values.identifier, one, "id", where)
-    if kind in LATER:
-        later.append(Conflict(where + ".type", "%s SAPs are not offered by this agent, which has interface and vlan"
-                              % LATER[kind]))
-        return SAP(name, "", None, where)
-    if dialect.strict:
-        _known(one, ("id", "name", "type", kind), where)
-    inner, place = one.get(kind), "%s.%s" % (where, kind)
-    if not isinstance(inner, dict):
-        raise BadGraph(place, 'should be an object with "%s", not %s' % ('" and "'.join(SAP_KEYS[kind]), show(inner)))
-    if dialect.strict:
-        _known(inner, SAP_KEYS[kind], place)
-    interface = _value(values.interface_name, inner, "if-name", place)
-    vlan = _value(lambda value: values.number(value, 1, 4094), inner, "vlan-id", place) if kind == "vlan" else None
-    return SAP(name, interface, vlan, where)
-
-
-def _rules(graph, dialect, sfs, saps, later):
+def _rules(graph, dialect, sfs, ends, later):
     outer, _, inner = dialect.rules.partition(".")
     if inner:
         big_switch = graph.get(outer)
@@ -208,7 +181,7 @@ def _rules(graph, dialect, sfs, saps, later):
         items = _objects(big_switch, inner, dialect.rules)
     else:
         items = _objects(graph, outer, outer)
-    ports = dict([("sap:" + sap.id, sap) for sap in saps])
+    ports = dict([(saps.reference(sap), sap) for sap in ends])
     for sf in sfs:
         ports["sf:" + sf.id] = sf
         for port in sf.ports:
@@ -246,11 +219,12 @@ def _rule(one, where, dialect, ports):
 def _reference(value, where, dialect, ports):
     """Return the reference of the port that the dialect's `value` names."""
     if isinstance(value, str) and value.startswith(dialect.sap):
-        reference = "sap:" + value[len(dialect.sap):]
-        if reference not in ports:
-            raise BadGraph(where, "%s: there is no such SAP, there are %s" % (show(value), listed([
-                name[4:] for name in ports if name.startswith("sap:")])))
-        return reference
+        name = value[len(dialect.sap):]
+        for reference in ("sap:" + name, "far:" + name):
+            if reference in ports:
+                return reference
+        raise BadGraph(where, "%s: there is no such SAP, there are %s" % (show(value), listed([
+            name[4:] for name in ports if not name.startswith("sf:")])))
     if isinstance(value, str) and value.startswith(dialect.sf):
         sf, _, port = value[len(dialect.sf):].partition(":")
         if "sf:" + sf not in ports:
@@ -263,8 +237,8 @@ def _reference(value, where, dialect, ports):
     raise BadGraph(where, "%s: should be %s<id> or %s<id>:<port>" % (show(value), dialect.sap, dialect.sf))
 
 
-def _no_rule_twice(rules, saps):
-    seen, on_wire = {}, dict([("sap:" + sap.id, attachment(sap)) for sap in saps])
+def _no_rule_twice(rules, ends):
+    seen, on_wire = {}, _on_wire(ends)
     for rule in rules:
         for match in rule.matches:
             key = (on_wire.get(rule.port_in, rule.port_in), rule.priority, tuple(sorted(match.items())))
@@ -279,7 +253,7 @@ def _by_place(graphs, shared=False):
     """Return {(port or attachment, priority): [(graph id, rule)]}; with `shared` only of SAPs."""
     result = {}
     for graph in graphs:
-        on_wire = dict([("sap:" + sap.id, attachment(sap)) for sap in graph.saps])
+        on_wire = _on_wire(graph.saps)
         for rule in graph.rules:
             port = on_wire.get(rule.port_in)
             if port is None and not shared:
@@ -287,6 +261,11 @@ def _by_place(graphs, shared=False):
             if port is not None:
                 result.setdefault((port, rule.priority), []).append((graph.id, rule))
     return result
+
+
+def _on_wire(ends):
+    """Return {reference: attachment} of the SAPs that share an interface of LSI-0 with others."""
+    return dict([(saps.reference(sap), saps.attachment(sap)) for sap in ends if sap.interface])
 
 
 def _overlap(rule, other):

@@ -14,15 +14,15 @@ Table 4 and Algorithms 1 and 2 of the COMPOSER paper.
 """
 from collections import namedtuple
 
-from . import names
+from . import names, saps
 
-# A rule of one LSI.  port_in and the values of outputs are references: of ports (sap:, sf:) and links (link:<n>).
+# A rule of one LSI.  port_in and the values of outputs are references: of ports (sap:, far:, sf:) and links (link:<n>).
 # low: the low half of its cookie; onward: leads from a link to its port.
 SteeringRule = namedtuple("SteeringRule", ("low", "onward", "priority", "port_in", "matches", "actions", "timeout"))
 
 
 def on_lsi0(port):
-    """Say whether a port is on LSI-0: interface and vlan SAPs are (Table 4)."""
+    """Say whether a port is on LSI-0: interface, vlan and internal SAPs are (Table 4)."""
     return port.startswith("sap:")
 
 
@@ -71,6 +71,5 @@ def split(rules, link_of, low_of):
 
 
 def needs_lsi(graph):
-    """Say whether a graph has functions or rules that LSI-0 alone cannot have."""
-    return bool(graph.sfs) or any([not on_lsi0(port) for rule in graph.rules
-                                   for port in [rule.port_in] + outputs(rule)])
+    """Say whether a graph has functions or SAPs that LSI-0 alone cannot have."""
+    return bool(graph.sfs) or any([not on_lsi0(saps.reference(sap)) for sap in graph.saps])

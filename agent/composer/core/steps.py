@@ -25,7 +25,8 @@ def run(*words, stdin=""):
 
 
 def ip(*words):
-    """Wish one thing of ip(8): `netns add`, `netns del`, `link add`, `link del`."""
+    """Wish one thing of ip(8): `netns add`, `netns del`, `link add`, `link del`, `link set`, `address replace`, `route replace`;
+    `address del` of an address that is there."""
     return Step("ip", words, "", ())
 
 

@@ -20,8 +20,11 @@ def read(found, graph_id, runtime):
     """Return (owner, the placed graph) of a record.  Raises Refused."""
     try:
         graph, old = sffg.parse(found["body"], graph_id), found["placed"]
+        for key in ("saps", "groups"):  # an agent before this one had none
+            old.setdefault(key, {})
+        old["graph"] = graph
         numbers = [old["number"]] + list(old["links"].values()) + list(old["low"].values()) \
-            + [sf["number"] for sf in old["sfs"].values()]
+            + [one["number"] for key in ("sfs", "saps") for one in old[key].values()] + list(old["groups"].values())
         _want(all([_is_number(number) for number in numbers]) and old["number"] > 0, "numbers")
         _want(isinstance(old["lsi"], bool) and old["id"] == graph_id, "id and lsi")
         images, taken = {}, set()
@@ -29,7 +32,9 @@ def read(found, graph_id, runtime):
             images[sf.id] = _image(old["sfs"][sf.id], graph_id, sf)
             taken.add(old["sfs"][sf.id]["number"])
         _want(len(taken) == len(graph.sfs) == len(old["sfs"]), "functions")
+        _want(all([one["way"] in ("", placing.SWITCH, placing.DEVICE) for one in old["saps"].values()]), "ways of tunnels")
         placed = placing.place(old, graph, images, old["number"], runtime)
+        _want(set(placed["saps"]) == set(old["saps"]), "SAPs")
         _want(placed["links"] == old["links"] and len(set(placed["low"].values())) == len(placed["low"]), "links and rules")
         placing.placed_flows(placed)
         owner = found["owner"]

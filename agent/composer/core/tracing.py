@@ -2,7 +2,7 @@
 
 The switch is asked (ofproto/trace), not our own tables: what it says is what it would do.
 """
-from . import flows, matches, names, placing
+from . import flows, matches, names, placing, saps
 from .errors import BadRequest, listed, unknown
 
 
@@ -36,8 +36,11 @@ def trace(placed, query, vswitch):
 def _sides(placed):
     """Return {reference: (LSI, (port name, VLAN id or -1))} of every port of a graph."""
     sides = {}
+    own = dict([(sap.id, port) for sap, (port, _) in placing.own_saps(placed)])
     for sap in placed["graph"].saps:
-        sides["sap:" + sap.id] = names.LSI0, (sap.interface, -1 if sap.vlan is None else sap.vlan)
+        near = saps.reference(sap).startswith("sap:")
+        sides["sap:" + sap.id] = names.LSI0 if near else names.lsi(placed["number"]), \
+            (own[sap.id], -1) if sap.id in own else saps.attachment(sap)
     for sf in placed["sfs"].values():
         for port in sf["ports"]:
             sides["sf:%s:%s" % (sf["id"], port["id"])] = names.lsi(placed["number"]), (placing.port_name(placed, sf, port), -1)

@@ -7,6 +7,11 @@ Management (Table 2).  Parts of a switch are made and unmade in one transaction:
         port  (lsi, port, mark)                       createPortOnLSI, destroyPort
         sap   (lsi, interface, mark, index)           createSAPOnLSI, destroySAP; index: tells an interface from the
                                                       next one of that name
+        segment  (name, mark, datapath)               a bridge that learns, which graphs are linked to
+        tunnel   (lsi, port, mark, protocol, options) a port that is the end of a tunnel
+        host     (lsi, port, mark, mac)               a port to the TCP/IP stack of the node
+      to MAKE what is there with other words changes it
+    set_local(lsi, mac, mtu)   returns the part that says what the node sees of an LSI; it goes with the LSI
     transact(parts)            makes all parts or none
     dismantle(parts)           unmakes them; absence is fine, a dead switch too
     TECHNOLOGIES               of ports that it makes
@@ -26,6 +31,6 @@ Control (Table 3):
     trace(lsi, packet)         returns what would become of a packet
 
 To UNMAKE a port or a SAP, its LSI may be "": it is unmade wherever it is.
-All but MAKE, UNMAKE, TECHNOLOGIES and DAEMONS = (SWITCH, DATABASE), the names of its processes' pid files, are generators that yield steps (core.steps).  NAME and NEEDS (programs that it
+All but MAKE, UNMAKE, set_local, TECHNOLOGIES and DAEMONS = (SWITCH, DATABASE), the names of its processes' pid files, are generators that yield steps (core.steps).  NAME and NEEDS (programs that it
 calls) are how drivers.py knows it.  A driver keeps no state.
 """

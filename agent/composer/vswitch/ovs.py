@@ -14,15 +14,16 @@ NEEDS = ("ovs-vsctl", "ovs-ofctl", "ovs-appctl", "ip")
 TECHNOLOGIES = ("veth",)
 DAEMONS = SWITCH, DATABASE = ("ovs-vswitchd", "ovsdb-server")
 
+OPTIONS = {"local": "local_ip", "remote": "remote_ip", "key": "key", "ttl": "ttl", "port": "dst_port"}  # of tunnels
 LIMIT = 5  # seconds that ovs-vsctl and ovs-ofctl wait for the daemons, and more for what is large
 SLICE = 1000  # lines of flows that are looked at in one turn of the loop
 COUNTERS = re.compile("duration=[^,]*, n_packets=[^,]*, n_bytes=[^,]*, ")
 COOKIE, QUOTED = re.compile(" cookie=0x([0-9a-f]+)"), re.compile('"([^"]*)"')
 
 
-def create_lsi(lsi, mark, datapath):
+def create_lsi(lsi, mark, datapath, fail_mode="secure"):
     """Return the part that makes an LSI, which forwards nothing until it has rules (Table 2, createLSI)."""
-    return ["--may-exist", "add-br", lsi, "--", "set", "bridge", lsi, "fail_mode=secure", "external_ids:composer=" + mark,
+    return ["--may-exist", "add-br", lsi, "--", "set", "bridge", lsi, "fail_mode=" + fail_mode, "external_ids:composer=" + mark,
             "datapath_type=" + datapath, "other_config:disable-in-band=true"]
 
 
@@ -61,8 +62,38 @@ def destroy_sap(lsi, interface, mark, index):
     return destroy_port(lsi, interface, mark)
 
 
-MAKE = {"lsi": create_lsi, "link": connect_lsis, "port": create_port, "sap": create_sap}
-UNMAKE = {"lsi": destroy_lsi, "link": destroy_vlink, "port": destroy_port, "sap": destroy_sap}
+def create_segment(segment, mark, datapath):
+    """Return the part that makes the bridge that joins the graphs of a group: it learns who is where by itself."""
+    return create_lsi(segment, mark, datapath, "standalone")
+
+
+def create_tunnel(lsi, port, mark, protocol, options):
+    """Return the part that makes a port that is the end of a tunnel, which the switch itself ends.
+
+    options: ((name, value), ...) as core.saps has them.  Its packets may be fragmented on their way: theirs are not.
+    """
+    words = ["options:%s=%s" % (OPTIONS[name], value) for name, value in options]
+    return create_port(lsi, port, mark) + ["type=" + protocol, "options:df_default=false"] + words
+
+
+def create_host(lsi, port, mark, mac):
+    """Return the part that makes a port to the TCP/IP stack of the node; mac: a text, "" if it does not matter."""
+    return create_port(lsi, port, mark) + ["type=internal"] + (['mac="%s"' % mac] if mac else ["mac=[]"])
+
+
+def set_local(lsi, mac, mtu):
+    """Return the part that gives the port of an LSI itself, which the node sees, a MAC address and an MTU (bytes)."""
+    return ["set", "bridge", lsi, 'other_config:hwaddr="%s"' % mac, "--", "set", "interface", lsi, "mtu_request=%d" % mtu]
+
+
+def destroy_end(lsi, port, *words):
+    return destroy_port(lsi, port, "")
+
+
+MAKE = {"lsi": create_lsi, "link": connect_lsis, "port": create_port, "sap": create_sap, "segment": create_segment,
+        "tunnel": create_tunnel, "host": create_host}
+UNMAKE = {"lsi": destroy_lsi, "link": destroy_vlink, "port": destroy_port, "sap": destroy_sap, "segment": destroy_lsi,
+          "tunnel": destroy_end, "host": destroy_end}
 
 
 def transact(parts):

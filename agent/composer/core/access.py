@@ -1,0 +1,110 @@
+"""Access: what SAPs that are ports of their own need of the node beside the switch (paper, 5.1.1 and 8.8).
+
+    tunnel   where the switch cannot end it: a device of the kernel, which is put on the switch like any other
+    host     an address on its port, by hand or by DHCP, and perhaps the node's default gateway
+
+Each function yields steps for what `new` has and `old` has not, or the other way round; both are placed graphs.
+"""
+from . import placing, saps
+from .errors import StepFailed
+from .steps import ip, run
+
+# $1: folder of the SAP  $2...: the client, which stays.  stdin: its script
+START = 'mkdir -p "$1" && cat >"$1/script" && chmod 755 "$1/script" && shift && { "$@" </dev/null >/dev/null 2>&1 & }'
+# $1: folder of the SAP  $2: its port, which the client was told
+STOP = 'pid=$(cat "$1/pid") && tr "\\0" " " <"/proc/$pid/cmdline" | grep -q " $2 " && kill "$pid"; rm -rf "$1"'
+# Called by a DHCP client when it has got an address or lost it, by the names of udhcpc or those of dhclient.
+SCRIPT = """#!/bin/sh
+case ${1-}${reason-} in
+bound|renew) new=$ip/$mask ;;
+BOUND|RENEW|REBIND|REBOOT|TIMEOUT) new=$new_ip_address/$new_subnet_mask router=${new_routers-} ;;
+deconfig|EXPIRE|FAIL|RELEASE|STOP) new= ;;
+*) exit 0 ;;
+esac
+test -z "$new" || ip address replace "$new" dev "$interface"
+for old in $(ip -4 -o address show dev "$interface" | sed 's/.* inet \\([^ ]*\\).*/\\1/'); do
+    test "${old%/*}" = "${new%/*}" || ip address del "$old" dev "$interface"
+done
+test -z "$new" || test -z "${router-}" || ip route add default via "${router%% *}" dev "$interface" 2>/dev/null
+exit 0
+"""
+UDHCPC = ("-f", "-A", "3", "-p", "%(home)s/pid", "-s", "%(home)s/script", "-i", "%(port)s", "-S")
+# DHCP clients, the best first: what runs each in the foreground; the port is never the last word
+CLIENTS = (
+    ("udhcpc", ("udhcpc",) + UDHCPC),
+    ("busybox", ("busybox", "udhcpc") + UDHCPC),
+    ("dhclient", ("dhclient", "-d", "-pf", "%(home)s/pid", "-lf", "%(home)s/leases", "-sf", "%(home)s/script", "%(port)s", "-4")))
+
+
+def make(new, old):
+    """Yield the steps that make the devices of tunnels, before they are put on the switch."""
+    wishes = []
+    for sap, port in _differing(new, old, _is_device):
+        wishes.append(ip("link", "add", port, *saps.tunnel_device(sap)))
+        if _there(old, sap):
+            wishes.append(ip("link", "set", port, *saps.tunnel_device(sap)))
+        wishes.append(ip("link", "set", port, "mtu", "1500", "up"))
+    if wishes:
+        yield wishes
+
+
+def remove(old, new):
+    """Yield the steps that remove the devices of tunnels, when they are off the switch."""
+    for sap, port in own(old):
+        if _is_device(old, sap) and port not in [name for _, name in own(new)]:
+            yield ip("link", "del", port)
+
+
+def configure(new, old, client):
+    """Yield the steps that give the ports of host-stack SAPs their addresses; client: the node's DHCP client."""
+    for sap, port in _differing(new, old, _is_host):
+        before = _there(old, sap)
+        if before and before.options["configuration"] == "dhcp":
+            yield _stop(old, sap, port)
+        elif before and before.options["address"] != sap.options["address"]:
+            try:
+                yield run("ip", "address", "del", before.options["address"], "dev", port)
+            except StepFailed:
+                pass  # it is not there
+        if sap.options["configuration"] == "static":
+            yield [ip("link", "set", port, "up"), ip("address", "replace", sap.options["address"], "dev", port)]
+            continue
+        yield ip("link", "set", port, "up")
+        told = {"home": new["saps"][sap.id]["home"], "port": port}
+        yield run("sh", "-c", START, "dhcp", told["home"], *[word % told for word in dict(CLIENTS)[client]], stdin=SCRIPT)
+
+
+def release(old, new):
+    """Yield the steps that end what still works on the ports of host-stack SAPs, before those go."""
+    for sap, port in own(old):
+        if _is_host(old, sap) and sap.options["configuration"] == "dhcp" and not _there(new, sap):
+            yield _stop(old, sap, port)
+
+
+def own(placed):
+    """Return [(SAP, its port)] of those that are ports of their own."""
+    return [(sap, near) for sap, (near, _) in placing.own_saps(placed)]
+
+
+def _stop(placed, sap, port):
+    return run("sh", "-c", STOP, "dhcp", placed["saps"][sap.id]["home"], port)
+
+
+def _differing(new, old, wanted):
+    """Return [(SAP, port)] of those of `new` that are `wanted` and that `old` has not just so."""
+    return [(sap, port) for sap, port in own(new) if wanted(new, sap)
+            and (_there(old, sap) is None or _there(old, sap).options != sap.options)]
+
+
+def _there(placed, sap):
+    """Return the SAP of a placed graph that has the port of `sap`, or None."""
+    found = [one for one, _ in own(placed) if one.id == sap.id and one.kind == sap.kind]
+    return found[0] if found else None
+
+
+def _is_device(placed, sap):
+    return saps.place(sap) == saps.TUNNEL and placed["saps"][sap.id]["way"] == placing.DEVICE
+
+
+def _is_host(placed, sap):
+    return saps.place(sap) == saps.HOST

@@ -1,0 +1,78 @@
+"""Vetting: what a graph wants of this node against what the node has now; what it cannot have is a Conflict (409)."""
+from . import host
+from .core import names, placing, saps, sffg
+from .core.access import CLIENTS
+from .core.errors import Conflict
+
+
+def graph(node, wanted, graph_id):
+    """Raise Conflict if a graph wants what the node (an Orchestrator) has not, or what another graph has."""
+    if graph_id == placing.NODE_MARK:
+        raise Conflict("id", "%s is the mark of the node's own things: the graph needs another id" % graph_id)
+    addresses = None
+    for sap in wanted.saps:
+        if saps.place(sap) == saps.WIRE:
+            _interface(node, sap)
+        elif saps.place(sap) == saps.TUNNEL:
+            addresses = addresses or host.addresses()
+            _tunnel(node, sap, addresses)
+        elif sap.options.get("configuration") == "dhcp" and not node.drivers.dhcp:
+            raise Conflict(sap.where, "this node has no DHCP client, those known are %s: give a static address" % ", ".join(
+                [name for name, _ in CLIENTS]))
+    for interface in node.absent(wanted):
+        raise Conflict("saps", "interface %s cannot be put on LSI-0 now, see the events" % interface)
+    sffg.conflict(wanted, [placed["graph"] for entry in node.graphs.values() if entry.id != graph_id
+                           for placed in entry.both()])
+
+
+def _interface(node, sap):
+    """Raise Conflict unless an interface or VLAN is there, and for graphs to use."""
+    if sap.interface not in node.interfaces:
+        raise Conflict(sap.where, "interface %s is not given to LSI-0 by the configuration, which has %s"
+                       % (sap.interface, ", ".join(node.interfaces) or "none"))
+    free = [one.vlans for one in node.config.interfaces if one.name == sap.interface][0]
+    if sap.vlan is not None and not any([first <= sap.vlan <= last for first, last in free]):
+        raise Conflict(sap.where, "VLAN %d of %s is not for graphs, those are %s" % (
+            sap.vlan, sap.interface, ", ".join(["%d-%d" % pair for pair in free])))
+    if not host.has_interface(sap.interface):
+        raise Conflict(sap.where, "interface %s is not there" % sap.interface)
+
+
+def _tunnel(node, sap, addresses):
+    """Raise Conflict unless a tunnel can begin at its address here."""
+    local, place = sap.options["local"], "%s.%s.local-ip" % (sap.where, sap.kind)
+    if not any([address.partition("/")[0] == local for _, address in addresses]):
+        raise Conflict(place, "%s is no address of this node, those are %s" % (
+            local, ", ".join(sorted([address.partition("/")[0] for _, address in addresses]))))
+    if way(node, sap, addresses) == placing.SWITCH and not _can_switch(node, local, addresses):
+        raise Conflict(place, '%s is not on %s, where the switch in user space needs it: "inband" of the configuration '
+                       "puts it there" % (local, names.LSI0))
+
+
+def way(node, sap, addresses):
+    """Return how the node makes the end of a tunnel: by the switch, or as a device of the kernel."""
+    if node.drivers.tunnels != "auto":
+        return node.drivers.tunnels
+    return placing.SWITCH if _can_switch(node, sap.options["local"], addresses) else placing.DEVICE
+
+
+def _can_switch(node, local, addresses):
+    """Say whether the switch finds the address of a tunnel: in user space it knows those of its bridges only."""
+    return node.drivers.datapath != "netdev" or any([
+        name == names.LSI0 and address.partition("/")[0] == local for name, address in addresses])
+
+
+def groups(node, wanted):
+    """Return {group: number of its segment} for the groups that a graph names."""
+    there, known = host.interfaces(), {}
+    for entry in node.graphs.values():
+        for placed in entry.both():
+            known.update(placed["groups"])
+    free = names.free(set(known.values()), 1)
+    found = {}
+    for sap in wanted.saps:
+        group = sap.options.get("group")
+        if group is not None and group not in found:
+            found[group] = known[group] if group in known else next(
+                number for number in free if names.segment(number) not in there)
+    return found
