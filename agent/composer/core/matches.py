@@ -182,13 +182,7 @@ def _ip(match, where, fields, types, protocols):
             family, value, mask = values.address(match[key])
         except ValueError as error:
             raise _wrong(match, key, where, error)
-        if key + "_mask" in match:
-            try:
-                mask &= (values.ipv6 if family == 6 else values.ipv4)(match[key + "_mask"])
-                if family == 6 and values.ipv6_mask_text(mask)[0] in "123456789" and ":" in values.ipv6_mask_text(mask):
-                    raise ValueError("a mask that the switch can be told: of a prefix, or with a letter or 0 in front")
-            except ValueError as error:
-                raise _wrong(match, key + "_mask", where, error)
+        mask = _mask(match, key + "_mask", where, values.ipv6 if family == 6 else values.ipv4, mask)
         types.meet((IPV6,) if family == 6 else (IPV4,), where, key)
         fields[("ipv6_" if family == 6 else "ip_") + field] = (value & mask, mask)
     if "protocol" in match:
@@ -243,12 +237,21 @@ def _read(match, key, where, bits, masked):
         value = read(text)
     except ValueError as error:
         raise _wrong(match, key, where, error)
-    if masked and key + "_mask" in match:
-        try:
-            mask &= read(match[key + "_mask"])
-        except ValueError as error:
-            raise _wrong(match, key + "_mask", where, error)
+    mask = _mask(match, key + "_mask", where, read, mask)
     return value & mask, mask
+
+
+def _mask(match, key, where, read, mask):
+    """Return `mask` without what the match's own mask, if it has one, leaves out."""
+    if key not in match:
+        return mask
+    try:
+        mask &= read(match[key])
+        if read is values.ipv6 and values.ipv6_mask_text(mask)[0] in "123456789" and ":" in values.ipv6_mask_text(mask):
+            raise ValueError("a mask that the switch can be told: of a prefix, or with a letter or 0 in front")
+    except ValueError as error:
+        raise _wrong(match, key, where, error)
+    return mask
 
 
 def _value(match, key, where, low, high):
