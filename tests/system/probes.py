@@ -10,7 +10,7 @@ import time
 
 PORT = 7000  # of the probe
 RATE = 1000  # packets a second
-ETH_P_ALL, EXPERIMENT = 3, 0x88b5
+ETH_P_ALL, EXPERIMENT, VLAN = 3, 0x88b5, 0x8100
 SOL_PACKET, AUXDATA, TAGGED = 263, 8, 1 << 4
 OUTGOING = 4
 
@@ -76,7 +76,7 @@ class Probe:
 
 
 class Ear:
-    """Hears the frames of `send` that come to an interface of a host."""
+    """Hears the frames that come to an interface of a host, whole: a tag is put back where it was."""
 
     def __init__(self, host, interface="eth0"):
         self.link = host.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -89,32 +89,51 @@ class Ear:
     def __exit__(self, *failure):
         self.link.close()
 
-    def heard(self, count, quiet=0.15):
-        """Return [(label, VLAN id or None, source)] sorted: `count` of them, and what comes in the quiet after that."""
+    def frames(self, count, quiet=0.15, wanted=lambda frame: True):
+        """Return the frames that are wanted: `count` of them, and what comes in the quiet after that."""
         found, end = [], time.monotonic() + (3 if count else quiet)
         while (left := end - time.monotonic()) > 0:
             self.link.settimeout(left)
             try:
-                data, beside, _, address = self.link.recvmsg(2048, 256)
+                frame, beside, _, address = self.link.recvmsg(2048, 256)
             except TimeoutError:
                 break
-            kind, = struct.unpack_from("!H", data, 12)
-            if kind != EXPERIMENT or address[2] == OUTGOING:
-                continue
-            vlan = None
             for _, _, auxiliary in beside:
-                status, tag = struct.unpack_from("I12xH", auxiliary)
-                vlan = tag & 0xfff if status & TAGGED else None
-            found.append((data[14:].rstrip(b"\0").decode(), vlan, data[6:12].hex(":")))
+                status, tag, kind = struct.unpack_from("I12xHH", auxiliary)
+                if status & TAGGED:
+                    frame = frame[:12] + struct.pack("!HH", kind, tag) + frame[12:]
+            if address[2] == OUTGOING or not wanted(frame):
+                continue
+            found.append(frame)
             if len(found) == count:
                 end = time.monotonic() + quiet
-        return sorted(found, key=str)
+        return found
+
+    def heard(self, count, quiet=0.15):
+        """Return [(label, VLAN id or None, source)] of frames of `send`, sorted."""
+        found = self.frames(count, quiet, lambda frame: _parts(frame)[1] == EXPERIMENT)
+        return sorted([(_parts(frame)[2].rstrip(b"\0").decode(), _parts(frame)[0], frame[6:12].hex(":"))
+                       for frame in found], key=str)
+
+
+def mouth(host, interface="eth0"):
+    """Return a socket whose send() sends a frame."""
+    link = host.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    link.bind((interface, 0))
+    return link
 
 
 def send(host, label, vlan=None, to="02:00:00:00:00:99", interface="eth0"):
     """Send a frame from a host, tagged if a VLAN id is given."""
-    tag = struct.pack("!HH", 0x8100, vlan) if vlan is not None else b""
+    tag = struct.pack("!HH", VLAN, vlan) if vlan is not None else b""
     frame = bytes.fromhex((to + host.mac).replace(":", "")) + tag + struct.pack("!H", EXPERIMENT) + label.encode()
-    with host.socket(socket.AF_PACKET, socket.SOCK_RAW) as link:
-        link.bind((interface, 0))
+    with mouth(host, interface) as link:
         link.send(frame.ljust(60, b"\0"))
+
+
+def _parts(frame):
+    """Return (VLAN id or None, type, the rest) of a frame."""
+    kind, = struct.unpack_from("!H", frame, 12)
+    if kind != VLAN:
+        return None, kind, frame[14:]
+    return struct.unpack_from("!H", frame, 14)[0] & 0xfff, *struct.unpack_from("!H", frame, 16), frame[18:]

@@ -19,8 +19,8 @@ from composer.core import names, tracing
 from composer.core.errors import StepFailed
 from composer.core.steps import line
 from fake_node import NODE_RULES, Drivers, FakeNode
+from frames import octets
 from node import OVSDB_SERVER, Host
-from packets import ARP, IPV4, IPV6, MPLS, TAGGED
 
 SEED = 20260102
 GRAPHS = 100
@@ -97,7 +97,7 @@ class RealNode(FakeNode):
 
     def lands(self, place, packet):
         lsi, port = self.port(place)
-        told = self.call("ofproto/trace", lsi, "in_port=" + port, octets(packet))
+        told = self.call("ofproto/trace", lsi, "in_port=" + port, octets(packet).hex())
         actions = re.search("^Datapath actions: (.*)$", told, re.M)[1]
         return [] if actions == "drop" else landed(actions, packet, self.numbers)
 
@@ -122,43 +122,6 @@ def landed(actions, packet, numbers):
                 value, mask = [packets.value_of(one) >> shift for one in (text.split("/") + ["0x" + "f" * 32])[:2]]
                 packet[field] = packet[field] & ~mask | value & mask
     return result
-
-
-def octets(packet):
-    """Return a packet as it is on the wire, in hexadecimal; no checksum is right, and nobody looks."""
-    text = "%012x%012x" % (packet["eth_dst"], packet["eth_src"])
-    for vlan, priority in packet["tags"]:
-        text += "8100%04x" % (priority << 13 | vlan)
-    text += "%04x" % packet["eth_type"]
-    if packet["eth_type"] == TAGGED:
-        return text + "000708004500" + "00" * 40
-    if packet["eth_type"] == ARP:
-        return text + "0001080006040%03x%012x%08x%012x%08x" % tuple(
-            [packet[field] for field in ("arp_op", "arp_sha", "arp_spa", "arp_tha", "arp_tpa")])
-    if packet["eth_type"] in MPLS:
-        return text + "%08x" % (packet["mpls_label"] << 12 | packet["mpls_tc"] << 9 | 0x140) + "45" + "00" * 39
-    if packet["eth_type"] not in (IPV4, IPV6):
-        return text + "00" * 46
-    inner, traffic_class = above_ip(packet), packet["ip_dscp"] << 2 | packet["ip_ecn"]
-    if packet["eth_type"] == IPV4:
-        return text + "45%02x%04x00004000%02x%02x0000%08x%08x" % (
-            traffic_class, 20 + len(inner) // 2, packet["ttl"], packet["ip_proto"], packet["ip_src"],
-            packet["ip_dst"]) + inner
-    return text + "%08x%04x%02x%02x%032x%032x" % (
-        6 << 28 | traffic_class << 20 | packet["ipv6_label"], len(inner) // 2, packet["ip_proto"], packet["ttl"],
-        packet["ipv6_src"], packet["ipv6_dst"]) + inner
-
-
-def above_ip(packet):
-    if "tp_src" in packet:
-        return "%04x%04x" % (packet["tp_src"], packet["tp_dst"]) + {
-            6: "00" * 8 + "5000" + "00" * 6, 17: "00080000", 132: "00" * 8}[packet["ip_proto"]]
-    if "icmp_type" in packet:
-        return "%02x%02x" % (packet["icmp_type"], packet["icmp_code"]) + "00" * 6
-    if "nd_target" in packet:
-        option, link = (1, "nd_sll") if "nd_sll" in packet else (2, "nd_tll")
-        return "%02x00000000000000%032x%02x01%012x" % (packet["icmpv6_type"], packet["nd_target"], option, packet[link])
-    return "%02x00" % packet.get("icmpv6_type", 0) + "00" * 6
 
 
 def test_open_vswitch_says_what_the_big_switch_says(switch):
