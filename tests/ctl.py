@@ -34,12 +34,12 @@ def ctl(url, *words, input="", **env):
 
 
 class Terminal:
-    """It, on a terminal of its own; `text` is what that has shown so far."""
+    """It, or another command, on a terminal of its own; `text` is what that has shown so far."""
 
-    def __init__(self, url, *words, **env):
+    def __init__(self, url, *words, command=COMMAND, **env):
         self.text, (self._master, slave) = "", os.openpty()
-        self.process = subprocess.Popen([*COMMAND, *words], env=environment(url, **env), stdin=slave, stdout=slave,
-                                        stderr=slave)
+        self.process = subprocess.Popen([*command, *words], env=environment(url, **env), stdin=slave, stdout=slave,
+                                        stderr=slave, start_new_session=True)  # no /dev/tty but this
         os.close(slave)
 
     def __enter__(self):
@@ -55,6 +55,9 @@ class Terminal:
         end = time.monotonic() + LIMIT
         while text not in self.text:
             assert time.monotonic() < end and self._read(), "not shown: %r, but %r" % (text, self.text)
+
+    def type(self, text):
+        os.write(self._master, text.encode())
 
     def end(self):
         """Read to the end; return the exit code."""

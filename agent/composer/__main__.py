@@ -3,10 +3,11 @@ import sys
 
 from . import __version__, config, log
 
-USAGE = """usage: composer-agent --config FILE [--check] [--version]
+USAGE = """usage: composer-agent --config FILE [--check] | --password | --version
 
     --config FILE   the configuration, one JSON file (README has one that works)
     --check         read the configuration, say what is wrong with it, and end
+    --password      read a password, print its hash for the configuration, and end
     --version       print the version and end
 """
 
@@ -20,6 +21,8 @@ def main(arguments=None):
     if arguments == ["--version"]:
         print(__version__)
         return 0
+    if arguments == ["--password"]:
+        return password()
     check = "--check" in arguments
     rest = [word for word in arguments if word != "--check"]
     if len(rest) == 1 and rest[0].startswith("--config="):
@@ -37,6 +40,22 @@ def main(arguments=None):
     except (Refused, OSError) as error:
         log.write("agent", "cannot start", why=error)
         return 1
+
+
+def password():
+    """Print the hash of a password that is asked for."""
+    from . import passwords
+    try:
+        word = passwords.ask("password: ")
+        if sys.stdin and sys.stdin.isatty() and passwords.ask("again: ") != word:
+            raise ValueError("is not the same")
+        print(passwords.make(word))
+        return 0
+    except ValueError as error:
+        sys.stderr.write("composer-agent: the password %s\n" % error)
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+    return 1
 
 
 def run(found):
