@@ -321,9 +321,10 @@ class Agent:
         with open(self.node.dir + "/agent.log") as file:
             return file.read()
 
-    def connect(self, timeout=60):
-        """Return a socket that is connected to it."""
-        kind, _, path = self.config["listen"].partition(":")
+    def connect(self, timeout=60, address=None):
+        """Return a socket that is connected to it, at one of its addresses; else at the first."""
+        listen = self.config["listen"]
+        kind, _, path = (address or (listen if isinstance(listen, str) else listen[0])).partition(":")
         if kind == "unix":
             link, address = socket.socket(socket.AF_UNIX), path
         else:
@@ -336,7 +337,7 @@ class Agent:
             raise
         return link
 
-    def request(self, method, path, body=None, headers=(), timeout=60):
+    def request(self, method, path, body=None, headers=(), timeout=60, address=None):
         """Return (status, headers, body) of an answer: the body from JSON, if it is JSON, else as text.
 
         A `body` that is not a string is sent as JSON.
@@ -344,7 +345,7 @@ class Agent:
         if body is not None and not isinstance(body, (str, bytes)):
             body = json.dumps(body)
         connection = http.client.HTTPConnection("localhost")
-        connection.sock = self.connect(timeout)
+        connection.sock = self.connect(timeout, address)
         try:
             with contextlib.suppress(BrokenPipeError):  # refused before all was sent: the answer says why
                 connection.request(method, path, body, {"Content-Type": "application/json", **dict(headers)})

@@ -78,7 +78,7 @@ def run(found):
     log.write("agent", "started", version=__version__, node=found.node,
               listen=",".join([server.address for server in servers]))
     for server in servers:
-        if not server.address.startswith(("unix:", "127.", "[::1]")):
+        if found.auth.users is None and not server.address.startswith(("unix:", "127.", "[::1]")):
             log.write("agent", "there are no users: whoever reaches this address may do everything", listen=server.address)
     restore.read_store(node)
     restore.start(node, "start")

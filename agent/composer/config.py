@@ -8,6 +8,7 @@ import os
 import re
 from collections import namedtuple
 
+from . import auth, passwords
 from .core import json, saps, values
 from .core.errors import BadRequest, listed, show, unknown
 
@@ -18,6 +19,7 @@ VLANS = re.compile("([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
 LARGEST = 1 << 20  # bytes of a configuration
 SOCKET_PATH = 107  # bytes of a unix socket's path, the kernel's limit
+YEAR = 366 * 24 * 3600  # seconds
 
 
 def load(path, environ=os.environ):
@@ -52,6 +54,7 @@ def parse(document, environ=os.environ, hostname="localhost", path="configuratio
     for key in ("address", "gateway"):
         if getattr(inband, key) and not (inband.address and inband.interface):
             raise BadRequest("inband." + key, "goes with inband.interface and inband.address")
+    _agree(config, document)
     rundir = config.ovs.rundir or _rundir(environ.get("OVS_RUNDIR", ""), "OVS_RUNDIR")
     return config._replace(ovs=config.ovs._replace(rundir=rundir))
 
@@ -64,6 +67,15 @@ def _complete(value, keys, document, where):
         if key not in known:
             raise BadRequest(place + key, unknown(key, known, "key"))
     return value(*[check(document.get(key, default), place + key) for key, check, default in keys])
+
+
+def _agree(config, document):
+    """Refuse what only two keys together make wrong."""
+    for number, address in enumerate(config.listen):
+        if config.auth.users == [] and not _is_local(address):
+            raise BadRequest("listen" if isinstance(document["listen"], str) else "listen[%d]" % number,
+                             '%s is reached by others, and there are no users: have some in auth, or "auth": "none" if '
+                             'whoever reaches it may do everything' % address)
 
 
 def _each(value, where, check):
@@ -134,14 +146,41 @@ def _object(value, where):
 
 
 def _later(value, where):
-    """What this agent does not do yet is refused, not taken in silence: "auth" that protects nothing is a trap."""
-    if value not in ({}, "none" if where == "auth" else {}):
+    """What this agent does not do yet is refused, not taken in silence: "tls" that protects nothing is a trap."""
+    if value != {}:
         raise BadRequest(where, "is not offered by this agent yet: leave it out")
-    return dict(value) if isinstance(value, dict) else value
+    return {}
 
 
 def _ovs(value, where):
     return _complete(Ovs, OVS_KEYS, _object(value, where), where)
+
+
+def _auth(value, where):
+    if value == "none":
+        return Auth(None, 0)
+    if not isinstance(value, dict):
+        raise BadRequest(where, 'must be an object with users, or "none", not %s' % show(value))
+    return _complete(Auth, AUTH_KEYS, value, where)
+
+
+def _users(value, where):
+    users = _each(value, where, lambda user, where: _complete(User, USER_KEYS, _object(user, where), where))
+    _different([user.name for user in users], where)
+    return users
+
+
+def _password(value, where):
+    try:
+        return passwords.parse(value)
+    except ValueError as error:
+        raise BadRequest(where, str(error))
+
+
+def _lifetime(value, where):
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= YEAR:
+        raise BadRequest(where, "must be a whole number of seconds, 1 to %d, not %s" % (YEAR, show(value)))
+    return value
 
 
 def _listen(value, where):
@@ -201,6 +240,15 @@ def _seconds(value, where):
     return value
 
 
+def _is_local(address):
+    """Say whether only this machine reaches an address."""
+    if address.startswith(("unix:", "localhost:", "127.")):
+        return True
+    import socket
+    host = address.rpartition(":")[0]
+    return host[0] == "[" and socket.inet_pton(socket.AF_INET6, host[1:-1]) == b"\0" * 15 + b"\1"
+
+
 def _interfaces(value, where):
     interfaces = _each(value, where, _interface)
     _different([interface.name for interface in interfaces], where)
@@ -224,7 +272,7 @@ def _interface_name(value, where):
 
 def _owners(value, where):
     if value is not None:
-        raise BadRequest(where, "need users, which this agent does not have yet: leave it out")
+        raise BadRequest(where, "are not offered by this agent yet: leave it out")
     return value
 
 
@@ -254,6 +302,15 @@ OVS_KEYS = (
     ("datapath", _one_of("auto", "system", "netdev"), "auto"),
     ("tunnels", _one_of("auto", "ovs", "device"), "auto"),  # ended by the switch, or by devices of the kernel
 )
+USER_KEYS = (
+    ("name", _id, None),
+    ("password", _password, None),
+    ("role", _one_of(*auth.RIGHTS), None),
+)
+AUTH_KEYS = (
+    ("users", _users, []),  # none: only this machine is listened to; None, from "none": all are, and may do everything
+    ("lifetime", _lifetime, 3600),  # seconds of a token
+)
 INTERFACE_KEYS = (
     ("name", _interface_name, None),
     ("neighbour", _text, ""),  # the domain behind it
@@ -279,10 +336,12 @@ KEYS = (
     ("log", _one_of("stderr", "syslog"), "stderr"),
     ("mqtt", _later, {}),
     ("tls", _later, {}),
-    ("auth", _later, {}),
+    ("auth", _auth, {}),
     ("inband", _inband, {}),
 )
 Ovs = namedtuple("Ovs", [key for key, _, _ in OVS_KEYS])
 Inband = namedtuple("Inband", [key for key, _, _ in INBAND_KEYS])
+User = namedtuple("User", [key for key, _, _ in USER_KEYS])
+Auth = namedtuple("Auth", [key for key, _, _ in AUTH_KEYS])
 Interface = namedtuple("Interface", [key for key, _, _ in INTERFACE_KEYS])
 Config = namedtuple("Config", [key for key, _, _ in KEYS])

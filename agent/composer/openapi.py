@@ -11,51 +11,59 @@ PORT_ID = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$"}
 MAC = {"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "example": "02:00:00:00:00:01"}
 TEXT, TRUTH, NUMBER = {"type": "string"}, {"type": "boolean"}, {"type": "integer"}
 YES = {"enum": [True, "true", "True", 1, "", {}, None], "nullable": True, "description": "true, or left out"}
-REFUSED = ", 400, 403, 409, 413, 500, 503, 507"  # what a write of a graph may be answered
+REFUSED = ", 400, 401, 403, 409, 413, 500, 503, 507"  # what a write of a graph may be answered
 
 # method, path, operation, what it does, what it takes, what it answers
 ROUTES = (
-    ("get", "/graphs", "listGraphs", "The graphs of the node", "", "200 Graphs, 403"),
+    ("get", "/graphs", "listGraphs", "The graphs of the node", "", "200 Graphs, 401"),
     ("post", "/graphs", "postGraph", "Deploy a graph; one without an id gets one", "dry-run prefer graph",
      "201 Outcome, 200 Plan, 202 Accepted" + REFUSED),
-    ("get", "/graphs/{graph_id}", "getGraph", "A graph as it was given; PUT takes it back", "", "200 Graph, 403, 404"),
+    ("get", "/graphs/{graph_id}", "getGraph", "A graph as it was given; PUT takes it back", "",
+     "200 Graph, 401, 403, 404"),
     ("put", "/graphs/{graph_id}", "putGraph", "Deploy a graph, or update it to what the body says; what has not "
      "changed is not touched", "dry-run prefer graph", "201 Outcome, 200 Outcome|Plan, 202 Accepted" + REFUSED),
     ("delete", "/graphs/{graph_id}", "deleteGraph", "Take a graph down", "prefer",
-     "204, 200 Outcome, 202 Accepted, 400, 403, 404, 500, 503, 507"),
+     "204, 200 Outcome, 202 Accepted, 400, 401, 403, 404, 500, 503, 507"),
     ("get", "/graphs/{graph_id}/status", "getStatus", "How a graph and its functions are; of one that failed and is "
-     "gone too", "", "200 Status, 403, 404"),
+     "gone too", "", "200 Status, 401, 403, 404"),
     ("get", "/graphs/{graph_id}/trace", "trace", "The way of a packet through the LSIs, with the rules' counters",
-     "packet", "200 Way, 400, 403, 404, 500"),
+     "packet", "200 Way, 400, 401, 403, 404, 500"),
     ("post", "/graphs/{graph_id}/functions/{sf_id}/{verb}", "actOnFunction", "Start, stop, pause, resume or restart a "
-     "function", "prefer", "200 Outcome, 202 Accepted, 400, 403, 404, 500, 503, 507"),
-    ("get", "/node", "getNode", "What the node is and has", "", "200 Node, 403"),
+     "function", "prefer", "200 Outcome, 202 Accepted, 400, 401, 403, 404, 500, 503, 507"),
+    ("get", "/node", "getNode", "What the node is and has", "", "200 Node, 401"),
     ("get", "/functions", "listFunctions", "What functions there are, and why one cannot run here", "",
-     "200 Functions, 403"),
+     "200 Functions, 401"),
     ("get", "/health", "getHealth", "Whether the node carries out changes", "", "200 Health, 503 Health"),
     ("get", "/events", "listEvents", "What happened on this node, the last of it; each event has a number", "since",
-     "200 Events, 400, 403"),
-    ("get", "/metrics", "getMetrics", "Counters, as Prometheus reads them", "", "200 Metrics, 403"),
+     "200 Events, 400, 401, 403"),
+    ("get", "/metrics", "getMetrics", "Counters, as Prometheus reads them", "", "200 Metrics, 401, 403"),
     ("get", "/openapi.json", "getDescription", "This description", "", "200 Description"),
-    ("get", "/NF-FG", "listNffgs", "The graphs, for FROG", "", "200 NffgList, 403"),
-    ("get", "/NF-FG/", "listNffgsSlash", "The graphs, for FROG", "", "200 NffgList, 403"),
+    ("post", "/login", "login", "A token for a user; without users any name gets one, and nobody asks for it", "login",
+     "200 Token, 400, 401, 503"),
+    ("get", "/NF-FG", "listNffgs", "The graphs, for FROG", "", "200 NffgList, 401"),
+    ("get", "/NF-FG/", "listNffgsSlash", "The graphs, for FROG", "", "200 NffgList, 401"),
     ("post", "/NF-FG", "postNffg", "Deploy a graph, for FROG", "prefer graph", "201 Nffg, 202 Accepted" + REFUSED),
     ("post", "/NF-FG/", "postNffgSlash", "Deploy a graph, for FROG", "prefer graph", "201 Nffg, 202 Accepted" + REFUSED),
-    ("get", "/NF-FG/{graph_id}", "getNffg", "A graph, for FROG", "", "200 Graph, 403, 404"),
+    ("get", "/NF-FG/{graph_id}", "getNffg", "A graph, for FROG", "", "200 Graph, 401, 403, 404"),
     ("put", "/NF-FG/{graph_id}", "putNffg", "Deploy or update a graph, for FROG; answered when it is done",
      "prefer graph", "202 Nffg|Accepted" + REFUSED),
     ("delete", "/NF-FG/{graph_id}", "deleteNffg", "Take a graph down, for FROG", "prefer",
-     "204, 200 Outcome, 202 Accepted, 400, 403, 404, 500, 503, 507"),
-    ("get", "/NF-FG/status/{graph_id}", "getNffgStatus", "How far a graph is, for FROG", "", "200 NffgStatus, 403, 404"),
+     "204, 200 Outcome, 202 Accepted, 400, 401, 403, 404, 500, 503, 507"),
+    ("get", "/NF-FG/status/{graph_id}", "getNffgStatus", "How far a graph is, for FROG", "",
+     "200 NffgStatus, 401, 403, 404"),
 )
 MEANINGS = {
     "200": "Done", "201": "Made", "202": "Accepted", "204": "Done, and there is nothing to say",
-    "400": "The request is wrong: where, and what would be right", "403": "Not allowed", "404": "There is no such thing",
+    "400": "The request is wrong: where, and what would be right", "404": "There is no such thing",
+    "401": "Log in: there are users, and no token came, or one that has ended, or a wrong password",
+    "403": "The role of who asks does not allow it",
     "409": "Well said, but this node cannot do it now", "413": "The body is too large",
     "500": "A command failed, and what was done is undone", "503": "Not now: try again after a while",
     "507": "A disk of the node is full, and all is as before",
     "default": "The request did not get through: too slow, too large, no HTTP/1.1, or the agent failed",
 }
+PLAIN = ("Metrics", "Token")  # what is answered as text/plain
+OPEN = ("getHealth", "getDescription", "login")  # operations that need no token
 HEADERS = {"201": {"Location": TEXT}, "202": {"Location": TEXT, "Preference-Applied": TEXT}, "503": {"Retry-After": NUMBER}}
 VERBS = ["start", "stop", "pause", "resume", "restart"]
 STATES = ["deploying", "updating", "deployed", "repairing", "deleting", "deleted", "failed"]
@@ -71,11 +79,16 @@ def document():
                      "description": "Service graphs on one box, through Open vSwitch and native service functions."},
             "servers": [{"url": "/"}],
             "paths": paths,
-            "components": {"schemas": dict(_answers(), **_graphs())}}
+            "security": [{"token": []}],
+            "components": {"schemas": dict(_answers(), **_graphs()), "securitySchemes": {"token": {
+                "type": "apiKey", "in": "header", "name": "X-Auth-Token",
+                "description": "what a login gave; not asked for while there are no users, nor on a unix socket"}}}}
 
 
 def _operation(path, operation, does, takes, answers):
     result = {"operationId": operation, "summary": does, "responses": _responses(answers)}
+    if operation in OPEN:
+        result["security"] = []
     parameters = [_path_parameter(part[1:-1]) for part in path.split("/") if part.startswith("{")]
     if "dry-run" in takes:
         parameters.append({"name": "dry-run", "in": "query", "schema": {"type": "string", "enum": ["0", "1", "false", "true"]},
@@ -95,6 +108,8 @@ def _operation(path, operation, does, takes, answers):
     if "graph" in takes:
         result["requestBody"] = {"required": True, "content": {"application/json": {
             "schema": _ref("Graph"), "examples": dict([(name, {"value": value}) for name, value in _examples().items()])}}}
+    if "login" in takes:
+        result["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref("Login")}}}
     return dict(result, parameters=parameters) if parameters else result
 
 
@@ -112,7 +127,7 @@ def _responses(answers):
             result[status]["headers"] = dict([(name, {"schema": schema}) for name, schema in HEADERS[status].items()])
         if status != "204":
             schemas = [_ref(name) for name in (names or "Error").split("|")]
-            result[status]["content"] = {"text/plain" if names == "Metrics" else "application/json": {
+            result[status]["content"] = {"text/plain" if names in PLAIN else "application/json": {
                 "schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
     return result
 
@@ -150,6 +165,8 @@ def _answers():
         "Health": _whole({"status": {"type": "string", "enum": ["ok", "waits"]}, "why": TEXT, "version": TEXT}),
         "Events": _whole({"events": _list(_object(event, tuple(event))), "last": NUMBER}),
         "Metrics": TEXT,
+        "Login": _whole({"username": TEXT, "password": TEXT}),
+        "Token": dict(TEXT, pattern="^[0-9a-f]{64}$"),
         "Description": _object({"openapi": TEXT}, ("openapi",)),
         "Nffg": _whole({"nffg-uuid": ID}),
         "NffgList": _whole({"NF-FG": _list(_object({"nffg-uuid": ID}, ("nffg-uuid",)))}),

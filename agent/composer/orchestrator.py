@@ -5,7 +5,7 @@ its plan, whose steps the system performs.  What is accepted is stored; what cou
 
     PUT  ->  Job  ->  head of its graph's queue: conflicts, resolve, place  ->  plan  ->  store  ->  answer
 """
-from . import changes, host, log, restore, vet
+from . import auth, changes, host, log, restore, vet
 from .core import flows, names, placing, plan, resolver, steps, stored
 from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, failed
 from .events import Events
@@ -29,7 +29,8 @@ class Orchestrator:
         self.refused = {}  # {interface: its index when it could not be put there}
         self.interfaces = [interface.name for interface in config.interfaces]
         self.graphs = {}
-        self.past = {}  # {id: last status} of graphs that failed and are gone, in order
+        self.security = auth.Manager(config.auth, loop.clock)
+        self.past = {}  # {id: Entry} of graphs that failed and are gone, in order
         self.writes = 0
         self.jobs = {"done": 0, "failed": 0}
         self.known, self.problem = False, "the switch has not been looked at yet"
@@ -88,11 +89,8 @@ class Orchestrator:
         if graph_id in self.graphs:
             return self.graphs[graph_id].status()
         if graph_id in self.past:
-            return self.past[graph_id]
+            return self.past[graph_id].status()
         raise NotFound("", "there is no graph %s" % graph_id)
-
-    def owner(self, graph_id):
-        return self.graphs[graph_id].owner if graph_id in self.graphs else None
 
     def deployed(self):
         """Return the ids of the graphs, sorted."""
@@ -105,7 +103,7 @@ class Orchestrator:
 
     def _entry(self, graph_id):
         if graph_id not in self.graphs:
-            raise NotFound("", "there is no graph %s, there are %s" % (graph_id, ", ".join(self.deployed()[:8]) or "none"))
+            raise NotFound("", "there is no graph %s" % graph_id)
         return self.graphs[graph_id]
 
     def _vacant(self, graph_id, create):
@@ -240,7 +238,7 @@ class Orchestrator:
         return [sap.interface for sap in graph.saps if sap.interface and not self.indexes.get(sap.interface)]
 
     def _keep_past(self, entry):
-        self.past[entry.id] = entry.status()
+        self.past[entry.id] = entry
         while len(self.past) > PAST:
             del self.past[next(iter(self.past))]
 

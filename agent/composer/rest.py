@@ -14,7 +14,7 @@ from bottle import request, response  # noqa: E402
 for name in ABSENT:
     del sys.modules[name]  # who does need it can import it
 
-from . import __version__, auth, host, log, openapi
+from . import __version__, auth, host, log, openapi, passwords
 from .core import json, resolver, sffg, tracing, values
 from .core.errors import BadGraph, BadRequest, Forbidden, NotFound, Refused, StepFailed
 from .jobs import failure
@@ -38,6 +38,7 @@ ROUTES = (
     ("GET", "/events", "events"),
     ("GET", "/metrics", "metrics"),
     ("GET", "/openapi.json", "openapi"),
+    ("POST", "/login", "login"),
     ("GET", "/NF-FG", "frog_list"),
     ("GET", "/NF-FG/", "frog_list"),
     ("POST", "/NF-FG", "frog_post"),
@@ -68,9 +69,8 @@ class Rest:
     # Graphs.
 
     def list_graphs(self):
-        self._may(auth.READ)
         return {"graphs": [{"id": name, "name": self.node.get(name).name, "state": self.node.status(name)["state"]}
-                           for name in self.node.deployed()]}
+                           for name in self._readable(self._may(auth.SEE))]}
 
     def post_graph(self):
         return self._plan(None) if _dry_run() else self._put(None, _put_answer, create=True)
@@ -88,17 +88,16 @@ class Rest:
                 return _with_failures(job, {"id": graph_id, "outcome": job.outcome})
             response.status = 204
             return None
-        return self._change(graph_id, lambda: self.node.delete(graph_id), answer)
+        return self._change(graph_id, lambda who: self.node.delete(graph_id), answer)
 
     def status(self, graph_id):
-        self._may(auth.READ, graph_id)
+        self._may(auth.READ, graph_id, self.node.past)
         return self.node.status(graph_id)
 
     def trace(self, graph_id):
         """The way of one packet through the LSIs: a job, because the switch is asked, but one that only reads."""
-        self._may(auth.READ, graph_id)
-
         def ask():
+            self._may(auth.READ, graph_id)
             way = tracing.trace(self.node.placed(graph_id), dict(request.query), self.node.drivers.vswitch)
             return self.node.look(graph_id, way)
         return _when_done(ask, lambda job: job.answer)
@@ -106,13 +105,13 @@ class Rest:
     def act(self, graph_id, sf_id, verb):
         if verb not in VERBS:
             raise NotFound("", "%s is no verb of a function: %s are" % (verb, ", ".join(VERBS)))
-        return self._change(graph_id, lambda: self.node.act(graph_id, sf_id, verb),
+        return self._change(graph_id, lambda who: self.node.act(graph_id, sf_id, verb),
                             lambda job: {"id": sf_id, "outcome": job.outcome})
 
     # The node.
 
     def describe(self):
-        self._may(auth.READ)
+        self._may(auth.SEE)
         node = self.node
         available = [template for template in node.templates() if not self._why_not(template)]
         return dict(host.description(), name=node.config.node, version=__version__, interfaces=node.interfaces,
@@ -120,7 +119,7 @@ class Rest:
                     environments=sorted(node.drivers.compute), functions=resolver.functions(available))
 
     def functions(self):
-        self._may(auth.READ)
+        self._may(auth.SEE)
         return {"functions": [self._function(template) for template in self.node.templates()]}
 
     def health(self):
@@ -129,7 +128,7 @@ class Rest:
 
     def events(self):
         """What happened on this node; with ?since=N what happened after the event of that number."""
-        self._may(auth.READ)
+        self._may(auth.WATCH)
         for key in request.query:
             if key != "since":
                 raise BadRequest("query", "unknown key %s, since is known" % key)
@@ -139,7 +138,7 @@ class Rest:
         return {"events": self.node.events.since(int(since)), "last": self.node.events.last}
 
     def metrics(self):
-        self._may(auth.READ)
+        self._may(auth.WATCH)
         response.content_type = "text/plain; version=0.0.4"
         return "".join(["%s %s\n" % row for row in _metrics(self.node, time.monotonic() - self.started)])
 
@@ -147,6 +146,17 @@ class Rest:
         return openapi.document()
 
     # What FROG's clients send.
+
+    def login(self):
+        """A token for a name and a password: a job, because the hash of a password takes long."""
+        def ask():
+            name, password = _credentials()
+            return self.node.look(None, self.node.security.login(name, password, request.environ.get("REMOTE_ADDR")))
+
+        def answer(job):
+            response.content_type = "text/plain"
+            return job.answer
+        return _when_done(ask, answer)
 
     def frog_post(self):
         def answer(job):
@@ -162,8 +172,8 @@ class Rest:
         return self._put(graph_id, answer)
 
     def frog_list(self):
-        self._may(auth.READ)
-        return {"NF-FG": [dict(_given_back(self.node.get(name)), **{"nffg-uuid": name}) for name in self.node.deployed()]}
+        return {"NF-FG": [dict(_given_back(self.node.get(name)), **{"nffg-uuid": name})
+                          for name in self._readable(self._may(auth.SEE))]}
 
     def frog_status(self, graph_id):
         found = self.status(graph_id)
@@ -172,27 +182,44 @@ class Rest:
 
     # What they share.
 
-    def _may(self, verb, graph_id=None):
-        owner = self.node.owner(graph_id) if graph_id else None
-        if not auth.allowed(None, verb, owner):
-            raise Forbidden("", "this needs somebody with the right to %s" % verb)
+    def _may(self, verb, graph_id=None, gone=(), new=False):
+        """Return who asks, a Who, if he may do `verb`; of a job this is asked before it begins, and then no more.
 
-    def _change(self, graph_id, make, answer):
-        """Answer with the outcome of the job that `make` queues."""
-        self._may(auth.WRITE, graph_id)
-        if _dry_run():
-            raise BadRequest("query", "dry-run is for POST /graphs and PUT /graphs/<id>: nothing is done")
+        `graph_id` must be there, or in `gone`; if it may be `new`, it would be his, as is a graph without an id.
+        """
+        environ, node = request.environ, self.node
+        who = node.security.who(environ.get("HTTP_X_AUTH_TOKEN"), environ.get("composer.unix"))
+        entry = node.graphs.get(graph_id) or (gone[graph_id] if graph_id in gone else None)
+        if not (entry or new or graph_id is None):
+            raise NotFound("", "there is no graph %s, there are %s" % (
+                graph_id, ", ".join(self._readable(who)[:8]) or "none"))
+        if not auth.allowed(who, verb, entry.owner if entry else who.name):
+            raise Forbidden("", "%s has the role %s, which may not %s %s" % (
+                who.name, who.role, verb, "graph %s" % graph_id if graph_id else "here"))
+        return who
+
+    def _readable(self, who):
+        """Return the ids of the graphs that a Who may read, sorted."""
+        return [name for name in self.node.deployed() if auth.allowed(who, auth.READ, self.node.graphs[name].owner)]
+
+    def _change(self, graph_id, change, answer, new=False):
+        """Answer with the outcome of the job that `change(who)` queues."""
+        def make():
+            who = self._may(auth.WRITE, graph_id, new=new)
+            if _dry_run():
+                raise BadRequest("query", "dry-run is for POST /graphs and PUT /graphs/<id>: nothing is done")
+            return change(who)
         return _when_done(make, answer)
 
     def _put(self, graph_id, answer, create=False):
-        def make():
+        def change(who):
             graph = _graph(graph_id)
             name = graph.id or os.urandom(8).hex()
-            return self.node.put(name, graph._replace(id=name), create=create)
-        return self._change(graph_id, make, answer)
+            return self.node.put(name, graph._replace(id=name), who.name, create)
+        return self._change(graph_id, change, answer, new=True)
 
     def _plan(self, graph_id):
-        self._may(auth.READ, graph_id)
+        self._may(auth.READ, graph_id, new=True)
         graph = _graph(graph_id)
         name = graph.id or os.urandom(8).hex()
         return {"plan": self.node.dry_run(name, graph._replace(id=name), create=graph_id is None and graph.id is not None)}
@@ -254,6 +281,19 @@ def _graph(graph_id):
     except ValueError as error:
         raise BadGraph("", "should be JSON: %s" % error)
     return sffg.parse(body, graph_id)
+
+
+def _credentials():
+    """Return (name, password) of the request's body."""
+    try:
+        body = json.strict(request.environ["wsgi.input"].read())
+    except ValueError:
+        raise BadRequest("", "should be JSON")  # more would show what was sent
+    for key in ("username", "password"):
+        if not isinstance(body, dict) or not isinstance(body.get(key), str) or len(body[key]) > passwords.LONGEST:
+            raise BadRequest(key, "should be a text of at most %d characters, as in "
+                             '{"username": "...", "password": "..."}' % passwords.LONGEST)
+    return body["username"], body["password"]
 
 
 def _given_back(graph):

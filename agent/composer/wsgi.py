@@ -36,7 +36,7 @@ def check(request, limits):
 
 
 def environment(request, path, body, peer, address):
-    """Return the environ of PEP 3333."""
+    """Return the environ of PEP 3333, in which composer.unix says whether it came through a unix socket."""
     name, _, port = ("localhost:80" if address.startswith("unix:") else address).rpartition(":")
     path, _, query = path.partition(b"?")
     environ = {
@@ -45,6 +45,7 @@ def environment(request, path, body, peer, address):
         "CONTENT_LENGTH": str(len(body)), "SERVER_NAME": name, "SERVER_PORT": port,
         "SERVER_PROTOCOL": "HTTP/" + request.http_version.decode("ascii"), "REMOTE_ADDR": peer,
         "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": BytesIO(body), "wsgi.errors": sys.stderr,
+        "composer.unix": address.startswith("unix:"),
         "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False}
     for field, value in request.headers:
         # The body is whole and no longer chunked; a name with "_" could pass for one with "-".

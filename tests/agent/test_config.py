@@ -33,8 +33,8 @@ def test_nothing_said_is_a_whole_configuration():
     assert config.parse("{}", {})._asdict() == {
         "node": "localhost", "listen": ["127.0.0.1:8080"], "interfaces": [], "state": "/etc/composer",
         "runtime": "/var/run/composer", "repository": "/usr/lib/composer/nsf", "vswitch": "ovs",
-        "ovs": config.Ovs("", "auto", "auto"), "graphs": [], "log": "stderr", "mqtt": {}, "tls": {}, "auth": {},
-        "inband": config.Inband("", "", "", 0)}
+        "ovs": config.Ovs("", "auto", "auto"), "graphs": [], "log": "stderr", "mqtt": {}, "tls": {},
+        "auth": config.Auth([], 3600), "inband": config.Inband("", "", "", 0)}
 
 
 def test_everything_said_is_taken():
@@ -49,8 +49,8 @@ def test_everything_said_is_taken():
     assert (ours.repository, ours.vswitch, ours.log) == ("/usr/share/functions", "erfs", "syslog")
     assert (ours.ovs.rundir, ours.ovs.datapath) == ("/var/run/ovs2", "netdev")
     assert ours.graphs == FULL["graphs"]
-    assert (ours.mqtt, ours.tls, ours.auth, ours.inband) == (
-        FULL["mqtt"], FULL["tls"], "none", config.Inband("eth1", "192.0.2.1/24", "192.0.2.254", 60))
+    assert (ours.mqtt, ours.tls, ours.auth.users, ours.inband) == (
+        {}, {}, None, config.Inband("eth1", "192.0.2.1/24", "192.0.2.254", 60))
 
 
 def test_text_bytes_and_value_are_the_same():
@@ -76,7 +76,7 @@ def test_a_document_is_left_as_it_is_and_defaults_are_not_shared():
 
 def test_one_listen_address_needs_no_list():
     for address in ("[fe80::1]:1", "unix:/a/b", "localhost:65535", "127.0.0.1:0", "[::]:80"):
-        assert config.parse({"listen": address}).listen == [address]
+        assert config.parse({"listen": address, "auth": "none"}).listen == [address]
 
 
 @pytest.mark.parametrize("vlans, ranges", [
@@ -166,8 +166,7 @@ BAD = [
     ({"interfaces": [{"name": "a", "vlans": ["10 - 20"]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
     ({"interfaces": [{"name": "a", "vlans": ["all"]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
     ({"interfaces": [{"name": "a", "vlans": [[1, 2]]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
-    ({"interfaces": [{"name": "a", "owners": "admin"}]}, "interfaces[0].owners", "need users"),
-    ({"interfaces": [{"name": "a", "owners": []}]}, "interfaces[0].owners", "need users"),
+    ({"interfaces": [{"name": "a", "owners": "admin"}]}, "interfaces[0].owners", "not offered by this agent yet"),
     ({"state": "etc"}, "state", ROUND),
     ({"state": ""}, "state", ROUND),
     ({"state": None}, "state", ROUND),
@@ -198,8 +197,6 @@ BAD = [
     ({"log": True}, "log", "stderr or syslog"),
     ({"mqtt": "broker"}, "mqtt", "not offered by this agent yet"),
     ({"tls": True}, "tls", "not offered by this agent yet"),
-    ({"auth": "off"}, "auth", "not offered by this agent yet"),
-    ({"auth": {"users": {}}}, "auth", "not offered by this agent yet"),
     ({"inband": []}, "inband", "must be an object"), ({"inband": {"port": "lan0"}}, "inband.port", "known are address"),
     ({"inband": {"interface": "wan9"}}, "inband.interface", "one of interfaces, those are none"),
     ({"inband": {"interface": 5}}, "inband.interface", "1 to 15 letters"),
@@ -273,4 +270,5 @@ def test_config_imports_little():
     agent = os.path.dirname(os.path.dirname(config.__file__))
     done = subprocess.run([sys.executable, "-c", script], env=dict(os.environ, PYTHONPATH=agent),
                           stdout=subprocess.PIPE, check=True, text=True)
-    assert done.stdout.split() == ["composer.config"] + ["composer.core." + name for name in ("errors", "saps", "values")]
+    assert done.stdout.split() == sorted(["composer.config", "composer.auth", "composer.log", "composer.passwords"] + [
+        "composer.core." + name for name in ("errors", "saps", "values")])

@@ -239,7 +239,9 @@ NOW = {"Prefer": "respond-async"}
 ASKED = [
     ("GET", "/health", None, 200), ("GET", "/node", None, 200), ("GET", "/functions", None, 200), ("GET", "/metrics", None, 200),
     ("GET", "/events", None, 200), ("GET", "/events?since=1", None, 200), ("GET", "/events?since=x", None, 400),
-    ("GET", "/openapi.json", None, 200), ("GET", "/graphs", None, 200), ("POST", "/graphs?dry-run=1", HOME, 200),
+    ("GET", "/openapi.json", None, 200), ("POST", "/login", {}, 400),
+    ("POST", "/login", {"username": "a", "password": "b"}, 200),
+    ("GET", "/graphs", None, 200), ("POST", "/graphs?dry-run=1", HOME, 200),
     ("POST", "/graphs", HOME, 201), ("POST", "/graphs", HOME, 409), ("PUT", "/graphs/home", HOME, 200),
     ("PUT", "/graphs/home?dry-run=true", HOME, 200), ("PUT", "/graphs/other", HOME, 400), ("POST", "/graphs?dry=1", OTHER, 400),
     ("PUT", "/graphs/other", OTHER, 201), ("GET", "/graphs/home", None, 200), ("GET", "/graphs/nope", None, 404),

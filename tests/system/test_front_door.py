@@ -23,7 +23,7 @@ class Untold(Agent):
         self.config.pop("listen", None)
         super().start(ready)
 
-    def connect(self, timeout=60):
+    def connect(self, timeout=60, address=None):
         link = self.node.socket()
         link.settimeout(timeout)
         try:
@@ -104,5 +104,5 @@ def test_an_address_that_others_reach_is_warned_of():
     with Node() as node:
         with Agent(node) as agent:
             assert "there are no users" not in agent.log
-        with Agent(node, {"listen": "0.0.0.0:8080"}) as agent:
+        with Agent(node, {"listen": "0.0.0.0:8080", "auth": "none"}) as agent:
             assert "there are no users" in agent.log

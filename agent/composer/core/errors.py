@@ -35,6 +35,11 @@ class Conflict(Refused):
     status = 409
 
 
+class Unauthorized(Refused):
+    """Nobody knows who asks: no token, one that has ended, or a wrong password."""
+    status = 401
+
+
 class NotFound(Refused):
     """No such graph, function or path."""
     status = 404
@@ -46,7 +51,7 @@ class Forbidden(Refused):
 
 
 class TooBusy(Refused):
-    """The queue of writes is full."""
+    """A queue is full: that of the writes, or of the logins."""
     status = 503
     headers = (("Retry-After", "2"),)
 
