@@ -8,15 +8,16 @@ import os
 from collections import namedtuple
 
 from . import log, passwords
-from .core.errors import TooBusy, Unauthorized
+from .core.errors import Conflict, TooBusy, Unauthorized
 
-# What can be done: see the node; watch it (events and counters, which tell of all graphs); read, write a graph.
-SEE, WATCH, READ, WRITE = "see", "watch", "read", "write"
+# What can be done: see the node; watch it (events and counters, which tell of all graphs); read, write a graph; use an
+# interface that has owners in a graph of one's own.
+SEE, WATCH, READ, WRITE, USE = "see", "watch", "read", "write", "use"
 ALL, OWN = "all", "own"
 RIGHTS = {  # an admin is an operator until there is something to administer
-    "admin": {SEE: ALL, WATCH: ALL, READ: ALL, WRITE: ALL},
-    "operator": {SEE: ALL, WATCH: ALL, READ: ALL, WRITE: ALL},
-    "owner": {SEE: ALL, READ: OWN, WRITE: OWN},
+    "admin": {SEE: ALL, WATCH: ALL, READ: ALL, WRITE: ALL, USE: ALL},
+    "operator": {SEE: ALL, WATCH: ALL, READ: ALL, WRITE: ALL, USE: ALL},
+    "owner": {SEE: ALL, READ: OWN, WRITE: OWN, USE: OWN},
     "reader": {SEE: ALL, WATCH: ALL, READ: ALL},
 }
 TOKEN = 32  # bytes
@@ -88,6 +89,17 @@ class Manager:
             self.tokens.remove(mine[0])
         self.tokens.append(Token(_digest(token), Who(name, user.role), self.clock() + self.lifetime))
         return token
+
+    def check_interfaces(self, graph, owner, interfaces):
+        """Raise Conflict if a graph of `owner` is on one of the configuration's `interfaces` that has other owners."""
+        role = self.users[owner].role if owner in self.users else None
+        who = Who(owner, role) if owner and self.users else ANYBODY
+        owners = dict([(one.name, one.owners) for one in interfaces if one.owners is not None])
+        for sap in graph.saps:
+            names = owners.get(sap.interface)
+            if names is not None and not allowed(who, USE, owner if owner in names else None):
+                raise Conflict(sap.where, "interface %s is not for graphs of %s, but of %s" % (
+                    sap.interface, owner, ", ".join(names + ["operators"])))
 
     def _forget(self):
         """Forget the tokens that have ended."""

@@ -13,7 +13,7 @@ def put(node, job, entry, graph):
     """Make a graph what it is wanted to be."""
     _check_switch(node)
     old = entry.placed or placing.empty(entry.id)
-    new = node.place(old, graph, entry.id)
+    new = node.place(old, graph, entry.id, entry.owner)
     if entry.placed and placing.same(old, new):
         node.keep(entry, new)
         node.end(job, entry, "unchanged")

@@ -71,11 +71,16 @@ def _complete(value, keys, document, where):
 
 def _agree(config, document):
     """Refuse what only two keys together make wrong."""
+    users = [user.name for user in config.auth.users or ()]
     for number, address in enumerate(config.listen):
         if config.auth.users == [] and not _is_local(address):
             raise BadRequest("listen" if isinstance(document["listen"], str) else "listen[%d]" % number,
                              '%s is reached by others, and there are no users: have some in auth, or "auth": "none" if '
                              'whoever reaches it may do everything' % address)
+    for number, interface in enumerate(config.interfaces):
+        for place, name in enumerate(interface.owners or ()):
+            if name not in users:
+                raise BadRequest("interfaces[%d].owners[%d]" % (number, place), unknown(name, users, "user"))
 
 
 def _each(value, where, check):
@@ -271,9 +276,7 @@ def _interface_name(value, where):
 
 
 def _owners(value, where):
-    if value is not None:
-        raise BadRequest(where, "are not offered by this agent yet: leave it out")
-    return value
+    return None if value is None else _different(_each(value, where, _id), where)
 
 
 def _vlans(value, where):
@@ -315,7 +318,7 @@ INTERFACE_KEYS = (
     ("name", _interface_name, None),
     ("neighbour", _text, ""),  # the domain behind it
     ("vlans", _vlans, ["1-4094"]),  # those that graphs may use
-    ("owners", _owners, None),  # who may use it, None for everybody
+    ("owners", _owners, None),  # the users whose graphs may use it, beside those of admins and operators; None: all
 )
 INBAND_KEYS = (
     ("interface", _name_or_nothing, ""),  # one of interfaces, that the node is managed through; "" for none

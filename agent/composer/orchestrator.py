@@ -55,12 +55,12 @@ class Orchestrator:
         self.get(graph_id)
         return self._queue(graph_id, lambda job, entry: changes.act(self, job, entry, sf_id, verb), changes=False)
 
-    def dry_run(self, graph_id, graph, create=False):
+    def dry_run(self, graph_id, graph, owner=None, create=False):
         """Return the lines of the plan that `put` would carry out now.  Nothing is done."""
         self._vacant(graph_id, create)
         entry = self.graphs.get(graph_id)
         old = entry.placed if entry and entry.placed else placing.empty(graph_id)
-        new = self.place(old, graph, graph_id)
+        new = self.place(old, graph, graph_id, entry.owner if entry else owner)
         rounds = [] if placing.same(old, new) else list(_walk(plan.update(old, new, self.drivers)))
         old.pop("flows", None)  # they can be had again, and memory is scarce
         return [steps.line(step) for wanted in rounds for step in wanted]
@@ -267,9 +267,13 @@ class Orchestrator:
         if failures:
             entry.left.append((old, new, list(failures)))
 
-    def place(self, old, graph, graph_id):
-        """Return the graph placed, or raise Conflict: this is where the node's state meets what is wanted."""
+    def place(self, old, graph, graph_id, owner=None):
+        """Return the graph placed, or raise Conflict: this is where the node's state meets what is wanted.
+
+        With an owner, its interfaces must be his to use; what was accepted once is not asked again.
+        """
         vet.graph(self, graph, graph_id)
+        self.security.check_interfaces(graph, owner, self.config.interfaces)
         images = resolver.resolve(graph, self.templates() if graph.sfs else (), self.drivers, old["sfs"],
                                   self.repository.read)
         return placing.place(old, graph, images, self._number(), self.config.runtime, vet.groups(self, graph),

@@ -219,10 +219,11 @@ class Rest:
         return self._change(graph_id, change, answer, new=True)
 
     def _plan(self, graph_id):
-        self._may(auth.READ, graph_id, new=True)
+        who = self._may(auth.READ, graph_id, new=True)
         graph = _graph(graph_id)
         name = graph.id or os.urandom(8).hex()
-        return {"plan": self.node.dry_run(name, graph._replace(id=name), create=graph_id is None and graph.id is not None)}
+        return {"plan": self.node.dry_run(name, graph._replace(id=name), who.name,
+                                          create=graph_id is None and graph.id is not None)}
 
     def _why_not(self, template):
         """Return why this node cannot run a template now, whatever graph asks for it, or ""."""

@@ -4,11 +4,12 @@ import hmac
 import json
 import subprocess
 import sys
+import types
 
 import pytest
 
 from composer import auth, config, passwords
-from composer.core.errors import BadRequest, TooBusy, Unauthorized
+from composer.core.errors import BadRequest, Conflict, TooBusy, Unauthorized
 from ctl import environment
 from test_passwords import HASH, whole
 
@@ -46,9 +47,11 @@ def login(manager, name="alice", password="correct horse"):
 
 
 def test_users_are_taken():
-    found = config.parse({"auth": {"users": USERS, "lifetime": 60}, "listen": "0.0.0.0:80"})
+    found = config.parse({"auth": {"users": USERS, "lifetime": 60}, "listen": "0.0.0.0:80",
+                          "interfaces": [{"name": "eth0", "owners": ["alice", "eye"]}, {"name": "eth1", "owners": []}]})
     assert [(one.name, one.role) for one in found.auth.users] == [(one["name"], one["role"]) for one in USERS]
     assert found.auth.users[0].password == passwords.parse(HASH) and found.auth.lifetime == 60
+    assert [one.owners for one in found.interfaces] == [["alice", "eye"], []]
 
 
 FORM = "composer-agent --password makes one"
@@ -68,6 +71,12 @@ BAD = [  # configuration, place, part of the message
     ({"auth": {"lifetime": 0}}, "auth.lifetime", "seconds"), ({"auth": {"lifetime": True}}, "auth.lifetime", "seconds"),
     ({"auth": {"lifetime": "1h"}}, "auth.lifetime", "seconds"),
     ({"auth": {"lifetime": 1e9}}, "auth.lifetime", "seconds"),
+    ({"auth": {"users": USERS}, "interfaces": ["a", {"name": "b", "owners": ["bob", "bib"]}]},
+     "interfaces[1].owners[1]", "nearest known is bob"),
+    ({"auth": {"users": USERS}, "interfaces": [{"name": "b", "owners": ["bob", "bob"]}]},
+     "interfaces[0].owners[1]", "owners[0] too"),
+    ({"auth": {"users": USERS}, "interfaces": [{"name": "b", "owners": "bob"}]}, "interfaces[0].owners", "a list"),
+    ({"auth": "none", "interfaces": [{"name": "b", "owners": ["bob"]}]}, "interfaces[0].owners[0]", "known are none"),
     ({"listen": "0.0.0.0:8080"}, "listen", REACHED), ({"listen": ["0.0.0.0:8080"]}, "listen[0]", REACHED),
     ({"listen": ["127.0.0.1:80", "[::]:80"], "auth": {}}, "listen[1]", REACHED),
     ({"listen": ["unix:/a", "[::1]:80", "192.0.2.1:80"], "auth": {"users": []}}, "listen[2]", REACHED),
@@ -233,5 +242,30 @@ def test_a_role_may_do_what_the_table_says(column, role):
 
 def test_a_role_that_is_not_known_may_do_nothing():
     for who in (auth.Who("alice", None), auth.Who("alice", "root"), auth.Who(None, None)):
-        for verb in (auth.SEE, auth.WATCH, auth.READ, auth.WRITE):
+        for verb in (auth.SEE, auth.WATCH, auth.READ, auth.WRITE, auth.USE):
             assert not auth.allowed(who, verb, "alice") and not auth.allowed(who, verb, None)
+
+
+INTERFACES = [{"name": "eth0"}, {"name": "eth1", "owners": ["alice"]}, {"name": "eth2", "owners": []}]
+
+
+@pytest.mark.parametrize("owner, may", [
+    ("alice", "eth0 eth1"), ("bob", "eth0"), ("gone", "eth0"), ("eye", "eth0"), ("root", "eth0 eth1 eth2"),
+    ("op", "eth0 eth1 eth2"), (None, "eth0 eth1 eth2")])
+def test_an_interface_with_owners_is_for_their_graphs_and_those_of_operators(manager, owner, may):
+    interfaces = config.parse({"auth": {"users": USERS}, "interfaces": INTERFACES}).interfaces
+    for name in ("eth0", "eth1", "eth2"):
+        graph = types.SimpleNamespace(saps=[types.SimpleNamespace(interface="eth0", where="saps[0]"),
+                                            types.SimpleNamespace(interface=name, where="saps[1]")])
+        if name in may:
+            manager.check_interfaces(graph, owner, interfaces)
+            continue
+        with pytest.raises(Conflict) as caught:
+            manager.check_interfaces(graph, owner, interfaces)
+        assert caught.value.where == "saps[1]" and name in caught.value.message and owner in caught.value.message
+
+
+def test_without_users_interfaces_are_for_everybody():
+    found = config.parse({"auth": "none", "interfaces": INTERFACES[2:]})
+    graph = types.SimpleNamespace(saps=[types.SimpleNamespace(interface="eth2", where="saps[0]")])
+    auth.Manager(found.auth, Clock()).check_interfaces(graph, "alice", found.interfaces)

@@ -166,7 +166,7 @@ BAD = [
     ({"interfaces": [{"name": "a", "vlans": ["10 - 20"]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
     ({"interfaces": [{"name": "a", "vlans": ["all"]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
     ({"interfaces": [{"name": "a", "vlans": [[1, 2]]}]}, "interfaces[0].vlans[0]", "1 to 4094"),
-    ({"interfaces": [{"name": "a", "owners": "admin"}]}, "interfaces[0].owners", "not offered by this agent yet"),
+    ({"interfaces": [{"name": "a", "owners": "admin"}]}, "interfaces[0].owners", "must be a list"),
     ({"state": "etc"}, "state", ROUND),
     ({"state": ""}, "state", ROUND),
     ({"state": None}, "state", ROUND),

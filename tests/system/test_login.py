@@ -18,7 +18,8 @@ HASH = passwords.make(PASSWORD, passwords.FEWEST)
 ROLES = {"root": "admin", "op": "operator", "alice": "owner", "bob": "owner", "eye": "reader"}
 USERS = [{"name": name, "password": HASH, "role": role} for name, role in ROLES.items()]
 USERS.append({"name": "slow", "password": passwords.make(ANOTHER, 500000), "role": "reader"})
-CONFIG = {"auth": {"users": USERS, "lifetime": 600}}
+CONFIG = {"auth": {"users": USERS, "lifetime": 600},
+          "interfaces": ["lan0", {"name": "wan0", "owners": ["alice"]}, {"name": "dmz0", "owners": []}]}
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +222,19 @@ def test_how_a_graph_failed_is_for_its_owner_and_its_name_for_everybody(place, a
     assert ask("PUT", "/graphs/a?dry-run=1", body("a", 7), bob)[0] == 200
     assert ask("PUT", "/graphs/a", body("a", 7), bob)[0] == 201
     assert ask("GET", "/graphs/a/status", token=alice)[0] == 403
+
+
+def test_an_interface_with_owners_is_refused_to_others(place, ask, login):
+    graphs = {name: wire("w", LAN, vlan_sap("x", name, 5)) for name in ("wan0", "dmz0")}
+    for name, interface, status in (("bob", "wan0", 409), ("bob", "dmz0", 409), ("alice", "wan0", 201),
+                                    ("alice", "dmz0", 409), ("op", "wan0", 201), ("root", "dmz0", 201)):
+        before, token = place.world(), login(name)
+        for way in ("?dry-run=1", ""):
+            found, answer = ask("PUT", "/graphs/w" + way, graphs[interface], token)
+            assert found == (200 if way and status == 201 else status), answer
+            if status == 409:
+                assert answer["where"] == "saps[1]" and interface in answer["message"] and not place.changes(before)
+        place.clear()
 
 
 # Tokens.
