@@ -33,8 +33,11 @@ class Agent:
         if not HOST.fullmatch(self.host) or mark and scheme != "http":
             raise ValueError("should be http://HOST:PORT or unix:PATH")
 
-    def ask(self, method, path, body=None, limit=READ_LIMIT, watch=None):
-        """Return the text of the answer, or raise Failed.  limit: seconds, None for a change, whose steps have theirs."""
+    def ask(self, method, path, body=None, limit=READ_LIMIT, watch=None, kind="json"):
+        """Return the text of the answer, which is of a `kind`, or raise Failed.
+
+        limit: seconds, None for a change, whose steps have theirs.
+        """
         import http.client
         import select
         connection = self._connect(limit)
@@ -55,7 +58,7 @@ class Agent:
             connection.close()
         if answer.status >= 400:
             raise self._refusal(answer.status, path, text)
-        if text and "json" not in answer.headers.get("Content-Type", ""):
+        if text and kind not in answer.headers.get("Content-Type", ""):
             raise self._stranger(answer.status, path)
         return text
 
@@ -89,8 +92,8 @@ class Agent:
             failed.error.update(error)
         except (ValueError, TypeError, KeyError):
             return self._stranger(status, path)
-        if status == 401:
-            failed.error["message"] += " (--token or COMPOSER_TOKEN gives the token)"
+        if status == 401 and path != "/login":
+            failed.error["message"] += " (composerctl login gives a token, --token or COMPOSER_TOKEN passes it on)"
         return failed
 
 

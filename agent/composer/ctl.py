@@ -302,6 +302,16 @@ def events(agent, words, options):
     show(options, agent.ask("GET", "/events" + query([("since", since)])), views.events)
 
 
+def login(agent, words, options):
+    from . import passwords
+    name = words[0] if words else os.environ.get("USER")
+    if not name:
+        raise WrongUsage("who logs in?  composerctl login USER")
+    body = {"username": name, "password": passwords.ask("password of %s: " % plain(name))}
+    token = agent.ask("POST", "/login", json.dumps(body), kind="text/plain")
+    say((json.dumps({"token": token}) if "--json" in options else token) + "\n")
+
+
 def act(verb, agent, words, options):
     graph_id, sf_id = words
     answer = agent.ask("POST", place("graphs", graph_id, "functions", sf_id, verb), b"", limit=None)
@@ -321,6 +331,11 @@ GONE = """
 A graph that could not be deployed is gone; how it failed can still be read.
 """
 EVENTS = "With the number of an event: what happened after that.  The last 128 are kept.\n"
+LOGIN = """
+The password is asked for, or read from standard input.  The token is printed:
+
+    export COMPOSER_TOKEN=$(composerctl login alice)
+"""
 TRACED = """
 PORT is where it enters: sap:<sap> or sf:<sf>:<port>.  The keys are those of a match:
 
@@ -336,6 +351,7 @@ COMMANDS = (
     Command("trace", "ID PORT [KEY=VALUE ...]", (), 2, ANY, trace, "the way of a packet, with counters", TRACED),
     Command("events", "[NUMBER]", (), 0, 1, events, "what happened on the node", EVENTS),
     Command("functions", "[NAME]", (), 0, 1, functions, "what functions there are, or all about one", ""),
+    Command("login", "[USER]", (), 0, 1, login, "a token for a user", LOGIN),
     Command("node", "", (), 0, 0, node, "what the node is and has", ""),
 ) + tuple([Command(verb, "ID SF", (), 2, 2, partial(act, verb), verb + " one function of a graph", "") for verb in VERBS])
 HELP = """usage: composerctl [--url URL] [--token TOKEN] [--json] COMMAND ...

@@ -166,7 +166,8 @@ def test_who_has_no_right_is_told_how_to_get_it(path):
     refusal = json.dumps({"error": "Unauthorized", "message": "who are you?", "where": ""})
     with answering((401, refusal), address=path) as (url, _):
         done = ctl(url, "list")
-    assert done.returncode == 1 and done.stderr == "composerctl: who are you? (--token or COMPOSER_TOKEN gives the token)\n"
+    assert done.returncode == 1 and done.stderr == (
+        "composerctl: who are you? (composerctl login gives a token, --token or COMPOSER_TOKEN passes it on)\n")
 
 
 @pytest.mark.parametrize("status, body, message", [

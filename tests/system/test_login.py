@@ -8,6 +8,7 @@ import time
 import pytest
 
 from composer import auth, passwords, rest
+from ctl import Terminal, ctl
 from graphs import both, graph, sf, vlan_sap, wire
 from node import Agent, Node
 from place import LAN, Place
@@ -300,3 +301,22 @@ def test_beyond_loopback_an_agent_needs_users_or_a_word():
         with Agent(node, {"listen": "0.0.0.0:8080", "auth": {"users": USERS}}) as agent:
             assert agent.request("GET", "/metrics")[0] == 401
             assert "there are no users" not in agent.log.split("agent: started")[-1]
+
+
+def test_composerctl_logs_in(place):
+    url = "unix:%s/agent.sock" % place.node.dir
+    done = ctl(url, "login", "alice", input=PASSWORD + "\n")
+    place.issued.append(done.stdout.strip())
+    assert done.returncode == 0 and re.fullmatch("[0-9a-f]{64}\n", done.stdout) and done.stderr == ""
+    assert len(json.loads(ctl(url, "login", "--json", input=PASSWORD, USER="bob").stdout)["token"]) == 64
+    wrong = ctl(url, "login", "alice", input="wrong\n")
+    assert (wrong.returncode, wrong.stdout, wrong.stderr) == (1, "", "composerctl: wrong name or password\n")
+    nobody = ctl(url, "login", USER=None)
+    assert nobody.returncode == 2 and "composerctl login USER" in nobody.stderr
+    with Terminal(url, "login", "alice") as terminal:
+        terminal.until("password of alice: ")
+        terminal.type(PASSWORD + "\n")
+        assert terminal.end() == 0
+    assert PASSWORD not in terminal.text
+    token = terminal.text.split()[-1]
+    assert place.agent.request("GET", "/graphs", headers={"X-Auth-Token": token}, address=TCP)[0] == 200
