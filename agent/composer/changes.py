@@ -2,9 +2,9 @@
 
 Each is given the node (the Orchestrator), the job and the entry of its graph; it ends with node.end(job, entry, ...).
 """
-from . import host
+from . import host, trial
 from .core import placing, plan
-from .core.errors import NotFound, StepFailed, Unavailable, failed
+from .core.errors import Conflict, NotFound, StepFailed, Unavailable, failed
 
 STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running", "restart": "running"}
 
@@ -12,10 +12,13 @@ STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "r
 def put(node, job, entry, graph):
     """Make a graph what it is wanted to be."""
     _check_switch(node)
+    if entry.trial and not entry.placed:
+        raise Conflict("", "that graph %s was deleted waits to be confirmed: POST /graphs/%s/confirm" % (entry.id, entry.id))
     old = entry.placed or placing.empty(entry.id)
     new = node.place(old, graph, entry.id, entry.owner)
     if entry.placed and placing.same(old, new):
-        node.keep(entry, new)
+        if not (entry.trial and job.confirm):  # else it goes on waiting to be confirmed
+            trial.accept(node, entry, new, 0)
         node.end(job, entry, "unchanged")
         return
     outcome = "updated" if entry.placed else "created"
@@ -27,7 +30,7 @@ def put(node, job, entry, graph):
             _undone(node, entry, old, new, getattr(error, "left", ()))
             raise error
         try:
-            node.keep(entry, new)
+            trial.accept(node, entry, new, job.confirm)
         except OSError as reason:
             _go_back(node, job, entry, old, new, reason)
             return
@@ -63,12 +66,15 @@ def delete(node, job, entry):
     if old is None:
         raise NotFound("", "there is no graph %s" % entry.id)
     node.journal.open(entry.id, old["number"], ())
-    node.store.delete(entry.id)
+    if not job.confirm:
+        trial.accept(node, entry, None, 0)
     entry.state, entry.percentage = "deleting", 0
 
     def ended(result, error):
         if error:
             raise error
+        if job.confirm:
+            trial.accept(node, entry, None, job.confirm)
         entry.placed = entry.broken = None
         job.failures = result[0] + result[1]
         node.leave(entry, old, new, result[0])

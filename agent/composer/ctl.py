@@ -241,7 +241,7 @@ def delete(agent, words, options):
 
 def change(agent, method, name, body, options):
     """Change a graph, and say what came out."""
-    path = place("graphs", name)
+    path = place("graphs", name) + (query([("confirm", options["--confirm"])]) if "--confirm" in options else "")
     if "--json" in options:
         answer = agent.ask(method, path, body, limit=None)
         return say(answer + "\n" if answer else "")
@@ -258,6 +258,11 @@ def change(agent, method, name, body, options):
     say("%s %s in %.2f s\n" % (name, outcome["outcome"], time.monotonic() - begun))
     for one in outcome.get("failures", ()):
         warn(name, "warning: not taken down: " + views.error(one))
+
+
+def confirm(agent, words, options):
+    answer = agent.ask("POST", place("graphs", words[0], "confirm"), b"")
+    show(options, answer, lambda found: "%s confirmed\n" % words[0])
 
 
 def list_graphs(agent, words, options):
@@ -320,13 +325,17 @@ def act(verb, agent, words, options):
 
 ANY = 1 << 16  # words
 VERBS = {"start": "started", "stop": "stopped", "pause": "paused", "resume": "resumed", "restart": "restarted"}
-OPTIONS = {"--url": "URL", "--token": "TOKEN", "--json": "", "--help": "", "--version": "", "--id": "ID", "--dry-run": ""}
+OPTIONS = {"--url": "URL", "--token": "TOKEN", "--json": "", "--help": "", "--version": "", "--id": "ID", "--dry-run": "",
+           "--confirm": "SECONDS"}
 EVERYWHERE = ("--url", "--token", "--json", "--help")
 FILES = """
 FILE is a service graph, an SF-FG or an NF-FG in JSON; - is standard input.  The graph
 has the id that --id gives, else its own; one without an id gets a new one.
 """
 DRY_RUN = "With --dry-run nothing is done, and the plan is shown.\n"
+TRIAL = """With --confirm a change is taken back after so many seconds, unless composerctl confirm
+says that it shall stay.
+"""
 GONE = """
 A graph that could not be deployed is gone; how it failed can still be read.
 """
@@ -342,12 +351,14 @@ PORT is where it enters: sap:<sap> or sf:<sf>:<port>.  The keys are those of a m
     composerctl trace home sap:lan ether_type=0x0800 protocol=tcp dest_port=80
 """
 COMMANDS = (
-    Command("apply", "FILE ...", ("--id", "--dry-run"), 1, ANY, apply, "deploy graphs, or update them", FILES + DRY_RUN),
+    Command("apply", "FILE ...", ("--id", "--dry-run", "--confirm"), 1, ANY, apply, "deploy graphs, or update them",
+            FILES + DRY_RUN + TRIAL),
     Command("plan", "FILE ...", ("--id",), 1, ANY, plan, "show what apply would do, and do nothing", FILES),
     Command("list", "", (), 0, 0, list_graphs, "the graphs of the node", ""),
     Command("get", "ID", (), 1, 1, get, "a graph as it was given; apply takes it", ""),
     Command("status", "ID", (), 1, 1, status, "how a graph and its functions are", GONE),
-    Command("delete", "ID ...", (), 1, ANY, delete, "take graphs down", ""),
+    Command("delete", "ID ...", ("--confirm",), 1, ANY, delete, "take graphs down", TRIAL),
+    Command("confirm", "ID", (), 1, 1, confirm, "have a change stay that is on trial", ""),
     Command("trace", "ID PORT [KEY=VALUE ...]", (), 2, ANY, trace, "the way of a packet, with counters", TRACED),
     Command("events", "[NUMBER]", (), 0, 1, events, "what happened on the node", EVENTS),
     Command("functions", "[NAME]", (), 0, 1, functions, "what functions there are, or all about one", ""),

@@ -11,12 +11,13 @@ class Job:
     When it is done, it has an outcome (created, updated, unchanged, deleted, done, repaired ...) or an error, the exception.
     changes: whether it changes the graph, whose status then tells its error; else it acts on a function, or reads.
     mends: whether it needs the graph whole; again: whether it only tries again what failed;
-    counts: whether it is one of the writes that users wait for.  `failures` are those of what was to be taken down: reported, but not in the way.
+    counts: whether it is one of the writes that users wait for; confirm: seconds in which the change must be confirmed, 0 if
+    it need not.  `failures` are those of what was to be taken down: reported, but not in the way.
     """
 
-    def __init__(self, graph_id, begin, changes=True, mends=True, again=False, counts=False):
+    def __init__(self, graph_id, begin, changes=True, mends=True, again=False, counts=False, confirm=0):
         self.graph_id, self.begin, self.changes, self.mends = graph_id, begin, changes, mends
-        self.again, self.counts = again, counts
+        self.again, self.counts, self.confirm = again, counts, confirm
         self.outcome = self.error = self.answer = None
         self.failures, self.done, self._told = [], False, []
 
@@ -47,17 +48,22 @@ class Entry:
         self.state, self.percentage, self.error = "deploying", 0, None
         self.queue, self.running, self.left, self.pause, self.again = [], False, [], AGAIN[0], None
         self.health, self.trouble = {}, ""  # trouble: why the last job failed
+        self.trial = None  # if its last change waits to be confirmed
 
     def both(self):
         """Return what the graph is and what it is about to be, as far as there is any."""
         return [placed for placed in (self.placed, self.coming) if placed]
 
+    def every(self):
+        """Return whatever the graph may be or become without being asked: what it was before a trial, too."""
+        return self.both() + ([self.trial.before] if self.trial and self.trial.before else [])
+
     def numbers(self):
         """Return the numbers by which the switch may know the graph."""
-        return [placed["number"] for placed in self.both() + [one[place] for one in self.left for place in (0, 1)]]
+        return [placed["number"] for placed in self.every() + [one[place] for one in self.left for place in (0, 1)]]
 
-    def status(self):
-        """Return the status as SPEC 2 has it."""
+    def status(self, now):
+        """Return the status as SPEC 2 has it; now: on the loop's clock."""
         placed = self.coming or self.placed
         functions = [placed["sfs"][name] for name in sorted(placed["sfs"])] if placed else []
         there = self.placed["sfs"] if self.placed else {}
@@ -70,6 +76,8 @@ class Entry:
             found["saps"] = [dict({"id": sap.id, "type": sap.kind, "port": port}, **(
                 {"way": placed["saps"][sap.id]["way"]} if placed["saps"][sap.id]["way"] else {}))
                 for sap, (port, _) in placing.own_saps(placed)]
+        if self.trial:
+            found["confirm_within"] = max(0, round(self.trial.end - now, 1))
         if self.left:
             found["left"] = [failure(one) for _, _, failures in self.left for one in failures]
         return found

@@ -16,16 +16,17 @@ REFUSED = ", 400, 401, 403, 409, 413, 500, 503, 507"  # what a write of a graph 
 # method, path, operation, what it does, what it takes, what it answers
 ROUTES = (
     ("get", "/graphs", "listGraphs", "The graphs of the node", "", "200 Graphs, 401"),
-    ("post", "/graphs", "postGraph", "Deploy a graph; one without an id gets one", "dry-run prefer graph",
+    ("post", "/graphs", "postGraph", "Deploy a graph; one without an id gets one", "dry-run confirm prefer graph",
      "201 Outcome, 200 Plan, 202 Accepted" + REFUSED),
     ("get", "/graphs/{graph_id}", "getGraph", "A graph as it was given; PUT takes it back", "",
      "200 Graph, 401, 403, 404"),
     ("put", "/graphs/{graph_id}", "putGraph", "Deploy a graph, or update it to what the body says; what has not "
-     "changed is not touched", "dry-run prefer graph", "201 Outcome, 200 Outcome|Plan, 202 Accepted" + REFUSED),
-    ("delete", "/graphs/{graph_id}", "deleteGraph", "Take a graph down", "prefer",
+     "changed is not touched", "dry-run confirm prefer graph", "201 Outcome, 200 Outcome|Plan, 202 Accepted" + REFUSED),
+    ("delete", "/graphs/{graph_id}", "deleteGraph", "Take a graph down", "confirm prefer",
      "204, 200 Outcome, 202 Accepted, 400, 401, 403, 404, 500, 503, 507"),
     ("get", "/graphs/{graph_id}/status", "getStatus", "How a graph and its functions are; of one that failed and is "
      "gone too", "", "200 Status, 401, 403, 404"),
+    ("post", "/graphs/{graph_id}/confirm", "confirm", "Have a change stay that is on trial", "", "200 Outcome, 401, 403, 409, 507"),
     ("get", "/graphs/{graph_id}/trace", "trace", "The way of a packet through the LSIs, with the rules' counters",
      "packet", "200 Way, 400, 401, 403, 404, 500"),
     ("post", "/graphs/{graph_id}/functions/{sf_id}/{verb}", "actOnFunction", "Start, stop, pause, resume or restart a "
@@ -93,6 +94,9 @@ def _operation(path, operation, does, takes, answers):
     if "dry-run" in takes:
         parameters.append({"name": "dry-run", "in": "query", "schema": {"type": "string", "enum": ["0", "1", "false", "true"]},
                            "description": "1: nothing is done, the answer is the plan"})
+    if "confirm" in takes:
+        parameters.append({"name": "confirm", "in": "query", "schema": _number(0, 86400),
+                           "description": "seconds in which the change must be confirmed, or it is taken back; 0: it need not be"})
     if "prefer" in takes:
         parameters.append({"name": "Prefer", "in": "header", "schema": TEXT,
                            "description": "respond-async: answer 202 at once; the status tells how it went"})
@@ -137,7 +141,7 @@ def _answers():
     error = _object({"error": TEXT, "message": TEXT, "where": TEXT, "command": TEXT, "output": TEXT},
                     ("error", "message", "where"))
     state = {"type": "string", "enum": STATES}
-    outcome = {"type": "string", "enum": ["created", "updated", "unchanged", "deleted", "done"]}
+    outcome = {"type": "string", "enum": ["created", "updated", "unchanged", "deleted", "done", "confirmed"]}
     sf = {"id": ID, "name": TEXT, "implementation": TEXT, "type": TEXT,
           "state": {"type": "string", "enum": ["running", "stopped", "paused"] + STATES}}
     health = {"restarts": NUMBER, "error": dict(_object({}), allOf=[_ref("Error")])}
@@ -156,6 +160,8 @@ def _answers():
         "Plan": _whole({"plan": _list(TEXT)}),
         "Status": _object({"id": ID, "state": state, "percentage_completed": percentage, "functions": _list(_object(dict(sf, **health), tuple(sf))),
                            "error": {"nullable": True, "allOf": [_ref("Error")]}, "left": _list(_ref("Error")),
+                           "saps": _list(_object(dict.fromkeys(("id", "type", "port", "way"), TEXT), ("id", "type", "port"))),
+                           "confirm_within": {"type": "number"},
                            "overlaps": _list(_list(ID))},
                           ("id", "state", "percentage_completed", "functions", "error", "overlaps")),
         "Way": _whole({"packet": TEXT, "hops": _list(_whole(hop)), "verdict": TEXT}),

@@ -41,14 +41,17 @@ class Orchestrator:
 
     # What is asked of the node.
 
-    def put(self, graph_id, graph, owner=None, create=False, most=WAITING):
-        """Return the Job that makes `graph_id` into `graph`.  With `create`, Conflict if there is one already."""
-        self._vacant(graph_id, create)
-        return self._queue(graph_id, lambda job, entry: changes.put(self, job, entry, graph), owner, most=most)
+    def put(self, graph_id, graph, owner=None, create=False, most=WAITING, confirm=None):
+        """Return the Job that makes `graph_id` into `graph`.  With `create`, Conflict if there is one already.
 
-    def delete(self, graph_id):
+        confirm: seconds in which the change has to be confirmed, 0 if it need not be, None as the configuration says.
+        """
+        self._vacant(graph_id, create)
+        return self._queue(graph_id, lambda job, entry: changes.put(self, job, entry, graph), owner, most=most, confirm=confirm)
+
+    def delete(self, graph_id, confirm=None):
         self._entry(graph_id)
-        return self._queue(graph_id, lambda job, entry: changes.delete(self, job, entry), mends=False)
+        return self._queue(graph_id, lambda job, entry: changes.delete(self, job, entry), mends=False, confirm=confirm)
 
     def act(self, graph_id, sf_id, verb):
         """Return the Job that does `verb` (start stop pause resume restart) to one function (paper, Table 5)."""
@@ -87,9 +90,9 @@ class Orchestrator:
 
     def status(self, graph_id):
         if graph_id in self.graphs:
-            return self.graphs[graph_id].status()
+            return self.graphs[graph_id].status(self.loop.clock())
         if graph_id in self.past:
-            return self.past[graph_id].status()
+            return self.past[graph_id].status(self.loop.clock())
         raise NotFound("", "there is no graph %s" % graph_id)
 
     def deployed(self):
@@ -110,12 +113,13 @@ class Orchestrator:
         if create and graph_id in self.graphs:
             raise Conflict("id", "graph %s exists: PUT changes it" % graph_id)
 
-    def _queue(self, graph_id, begin, owner=None, changes=True, mends=True, most=WAITING):
+    def _queue(self, graph_id, begin, owner=None, changes=True, mends=True, most=WAITING, confirm=0):
         if self.writes >= most:
             raise TooBusy("", "%d writes are waiting: try again in a moment" % self.writes)
         if graph_id not in self.graphs:
             self.graphs[graph_id] = Entry(graph_id, owner)
-        job = Job(graph_id, begin, changes, mends, counts=True)
+        job = Job(graph_id, begin, changes, mends, counts=True,
+                  confirm=self.config.inband.confirm if confirm is None else confirm)
         self.enqueue(self.graphs[graph_id], job)
         return job
 
@@ -178,22 +182,25 @@ class Orchestrator:
             entry.placed.pop("flows", None)  # they can be had again, and memory is scarce
         self.supervisor.follow(entry)
         self.past.pop(entry.id, None)
-        if not entry.placed and not entry.left:
-            if error:
-                self._keep_past(entry)
-            if not entry.queue:
-                del self.graphs[entry.id]
+        if not entry.placed and not entry.left and error:
+            self._keep_past(entry)
+        self.settle(entry)
+        self._later(job, entry, error)
+        self.loop.soon(self.begin, entry)
+        job.finish(outcome, error)
+
+    def settle(self, entry):
+        """Tidy up when a graph has come to rest: forget it if it is gone, and what nobody has any more."""
+        if not entry.placed and not entry.left and not entry.queue and not entry.trial:
+            self.graphs.pop(entry.id, None)
         try:
             self.prune()
-            if not entry.left:
+            if not entry.left and not entry.trial:  # what is on trial is not what is stored
                 self.journal.close(entry.id)
                 if entry.broken:
                     self.journal.open(entry.id, entry.placed["number"], entry.broken)
         except OSError as problem:  # who waits is told all the same
             log.failure("orchestrator", problem)
-        self._later(job, entry, error)
-        self.loop.soon(self.begin, entry)
-        job.finish(outcome, error)
 
     def _later(self, job, entry, error):
         """See to what is still to be done for a graph when its job is over."""
@@ -288,17 +295,18 @@ class Orchestrator:
         """Return the smallest number that no graph has, and of which nobody else has taken a name."""
         taken, there = set([names.NODE]), host.interfaces()
         for entry in self.graphs.values():
-            taken.update([placed["number"] for placed in entry.both() + [one[0] for one in entry.left]])
+            taken.update(entry.numbers())
         return next(number for number in names.free(taken, 1) if not any(names.belongs(name, number) for name in there))
 
     def keep(self, entry, placed):
-        """Store what was accepted; it is what the graph is from now on."""
-        self.store.save(entry.id, stored.record(entry.owner, placed))
+        """Store what was accepted, unless it is on trial; it is what the graph is from now on."""
+        if not entry.trial:
+            self.store.save(entry.id, stored.record(entry.owner, placed))
         entry.placed = placed
 
     def prune(self):
         """Remove the unpacked images and the functions' folders that no graph has."""
-        sfs = [sf for entry in self.graphs.values() for placed in entry.both() + [one[0] for one in entry.left]
+        sfs = [sf for entry in self.graphs.values() for placed in entry.every() + [one[0] for one in entry.left]
                for sf in placed["sfs"].values()]
         for folder, key in (("images", "folder"), ("functions", "home")):
             self.system.prune("%s/%s" % (self.config.runtime, folder), set([sf[key] for sf in sfs]))

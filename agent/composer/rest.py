@@ -14,11 +14,12 @@ from bottle import request, response  # noqa: E402
 for name in ABSENT:
     del sys.modules[name]  # who does need it can import it
 
-from . import __version__, auth, host, log, openapi, passwords
+from . import __version__, auth, host, log, openapi, passwords, trial
 from .core import json, resolver, sffg, tracing, values
-from .core.errors import BadGraph, BadRequest, Forbidden, NotFound, Refused, StepFailed
+from .core.errors import BadGraph, BadRequest, Forbidden, NotFound, Refused, StepFailed, failed
 from .jobs import failure
 
+LONGEST_TRIAL = 86400  # seconds until a change must be confirmed
 VERBS = ("start", "stop", "pause", "resume", "restart")
 FROG_STATES = {"deployed": "complete", "failed": "error"}  # all others are in_progress
 
@@ -31,6 +32,7 @@ ROUTES = (
     ("DELETE", "/graphs/<graph_id>", "delete_graph"),
     ("GET", "/graphs/<graph_id>/status", "status"),
     ("GET", "/graphs/<graph_id>/trace", "trace"),
+    ("POST", "/graphs/<graph_id>/confirm", "confirm"),
     ("POST", "/graphs/<graph_id>/functions/<sf_id>/<verb>", "act"),
     ("GET", "/node", "describe"),
     ("GET", "/functions", "functions"),
@@ -88,7 +90,16 @@ class Rest:
                 return _with_failures(job, {"id": graph_id, "outcome": job.outcome})
             response.status = 204
             return None
-        return self._change(graph_id, lambda who: self.node.delete(graph_id), answer)
+        return self._change(graph_id, lambda who: self.node.delete(graph_id, _confirm()), answer)
+
+    def confirm(self, graph_id):
+        """A change that waits to be confirmed is what the manager wanted (commit-confirm)."""
+        self._may(auth.WRITE, graph_id)
+        try:
+            trial.confirm(self.node, graph_id)
+        except OSError as error:
+            raise failed("graph %s cannot be stored" % graph_id, error)
+        return {"id": graph_id, "outcome": "confirmed"}
 
     def status(self, graph_id):
         self._may(auth.READ, graph_id, self.node.past)
@@ -215,7 +226,7 @@ class Rest:
         def change(who):
             graph = _graph(graph_id)
             name = graph.id or os.urandom(8).hex()
-            return self.node.put(name, graph._replace(id=name), who.name, create)
+            return self.node.put(name, graph._replace(id=name), who.name, create, confirm=_confirm())
         return self._change(graph_id, change, answer, new=True)
 
     def _plan(self, graph_id):
@@ -304,10 +315,18 @@ def _given_back(graph):
     return graph.body
 
 
+def _confirm():
+    """Return the seconds in which a change has to be confirmed, as ?confirm= says; None if it says nothing."""
+    try:
+        return values.number(request.query["confirm"], 0, LONGEST_TRIAL) if "confirm" in request.query else None
+    except ValueError as error:
+        raise BadRequest("confirm", "should be seconds, %s" % error)
+
+
 def _dry_run():
     for key in request.query:
-        if key != "dry-run":
-            raise BadRequest("query", "unknown key %s, dry-run is known" % key)
+        if key not in ("dry-run", "confirm"):
+            raise BadRequest("query", "unknown key %s, known are confirm and dry-run" % key)
     return request.query.get("dry-run", "0") not in ("", "0", "false")
 
 

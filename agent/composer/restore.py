@@ -224,7 +224,7 @@ def _broken(entry, seen, spaces, links, addresses, found):
     """Return the numbers of a graph's functions that have to be made anew, or None if nothing of the graph is missing."""
     placed = entry.placed or entry.coming
     lsis, ports = placing.on_switch(placed)
-    changing, broken = found.changing.get(entry.id), set()
+    changing, broken = None if entry.trial else found.changing.get(entry.id), set()
     for name, sf, _ in placing.ports(placed, placing.empty(entry.id)):
         if name not in links:
             broken.add(sf["number"])

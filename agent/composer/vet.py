@@ -22,7 +22,7 @@ def graph(node, wanted, graph_id):
     for interface in node.absent(wanted):
         raise Conflict("saps", "interface %s cannot be put on LSI-0 now, see the events" % interface)
     sffg.conflict(wanted, [placed["graph"] for entry in node.graphs.values() if entry.id != graph_id
-                           for placed in entry.both()])
+                           for placed in entry.every()])
 
 
 def _interface(node, sap):
@@ -66,7 +66,7 @@ def groups(node, wanted):
     """Return {group: number of its segment} for the groups that a graph names."""
     there, known = host.interfaces(), {}
     for entry in node.graphs.values():
-        for placed in entry.both():
+        for placed in entry.every():
             known.update(placed["groups"])
     free = names.free(set(known.values()), 1)
     found = {}

@@ -73,6 +73,12 @@ def sfs(status):
         [sf["id"], sf["name"], sf["implementation"], sf["type"], sf["state"]] for sf in status["functions"]])
 
 
+def saps(status):
+    """Return the table of the SAPs of a graph that are ports of their own."""
+    rows = [[sap["id"], sap["type"], sap["port"], sap.get("way")] for sap in status.get("saps", ())]
+    return table(["SAP", "KIND", "PORT", "MADE BY"], rows) if rows else ""
+
+
 def failed(status):
     """Return a line for each function of a graph that has failed."""
     return ["function %s has failed, and is started again %s s after that: %s" % (
@@ -98,8 +104,11 @@ def status(found):
     lines = ["%s: %s, %d %%" % (plain(found["id"]), found["state"], found["percentage_completed"])]
     if found["error"]:
         lines.append("the last change failed: " + error(found["error"]))
+    if "confirm_within" in found:
+        lines.append("on trial: taken back in %s s, unless composerctl confirm %s is said" % (
+            found["confirm_within"], plain(found["id"])))
     lines += ["left, and tried again: " + error(one) for one in found.get("left", ())] + failed(found)
-    return "\n".join(lines + overlaps(found)) + "\n" + sfs(found)
+    return "\n".join(lines + overlaps(found)) + "\n" + sfs(found) + saps(found)
 
 
 def node(found):

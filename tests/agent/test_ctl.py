@@ -75,7 +75,7 @@ def test_the_version_is_told():
 
 WRONG = [
     ([], "composerctl --help lists the commands"), (["aply", "x"], "the nearest known is apply"),
-    (["zzzzzz"], "known are apply, delete"), (["apply"], "usage: composerctl apply FILE"), (["get"], "composerctl get ID"),
+    (["zzzzzz"], "known are apply, confirm, delete"), (["apply"], "usage: composerctl apply FILE"), (["get"], "composerctl get ID"),
     (["get", "a", "b"], "composerctl get ID"), (["list", "a"], "usage: composerctl list"), (["status"], "status ID"),
     (["delete"], "delete ID ..."), (["trace", "g"], "trace ID PORT"), (["pause", "g"], "pause ID SF"),
     (["trace", "g", "sap:a", "tcp"], "KEY=VALUE"), (["--jsn", "list"], "the nearest known is --json"),
