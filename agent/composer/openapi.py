@@ -160,7 +160,8 @@ def _answers():
         "Plan": _whole({"plan": _list(TEXT)}),
         "Status": _object({"id": ID, "state": state, "percentage_completed": percentage, "functions": _list(_object(dict(sf, **health), tuple(sf))),
                            "error": {"nullable": True, "allOf": [_ref("Error")]}, "left": _list(_ref("Error")),
-                           "saps": _list(_object(dict.fromkeys(("id", "type", "port", "way"), TEXT), ("id", "type", "port"))),
+                           "saps": _list(_object(
+                               dict(dict.fromkeys(("id", "type", "port", "way"), TEXT), addresses=_list(TEXT)), ("id", "type", "port"))),
                            "confirm_within": {"type": "number"},
                            "overlaps": _list(_list(ID))},
                           ("id", "state", "percentage_completed", "functions", "error", "overlaps")),

@@ -15,7 +15,7 @@ for name in ABSENT:
     del sys.modules[name]  # who does need it can import it
 
 from . import __version__, auth, host, log, openapi, passwords, trial
-from .core import json, resolver, sffg, tracing, values
+from .core import json, resolver, saps, sffg, tracing, values
 from .core.errors import BadGraph, BadRequest, Forbidden, NotFound, Refused, StepFailed, failed
 from .jobs import failure
 
@@ -103,7 +103,11 @@ class Rest:
 
     def status(self, graph_id):
         self._may(auth.READ, graph_id, self.node.past)
-        return self.node.status(graph_id)
+        found = self.node.status(graph_id)
+        for sap in found.get("saps", ()):
+            if sap["type"] == "host-stack":
+                sap["addresses"] = sorted([address for port, address in host.addresses() if port == sap["port"]])
+        return found
 
     def trace(self, graph_id):
         """The way of one packet through the LSIs: a job, because the switch is asked, but one that only reads."""
@@ -125,7 +129,7 @@ class Rest:
         self._may(auth.SEE)
         node = self.node
         available = [template for template in node.templates() if not self._why_not(template)]
-        return dict(host.description(), name=node.config.node, version=__version__, interfaces=node.interfaces,
+        return dict(host.description(), name=node.config.node, version=__version__, interfaces=node.interfaces, saps=sorted(saps.KINDS),
                     vswitch={"name": node.drivers.vswitch.NAME, "version": node.version, "datapath": node.drivers.datapath},
                     environments=sorted(node.drivers.compute), functions=resolver.functions(available))
 

@@ -75,8 +75,9 @@ def sfs(status):
 
 def saps(status):
     """Return the table of the SAPs of a graph that are ports of their own."""
-    rows = [[sap["id"], sap["type"], sap["port"], sap.get("way")] for sap in status.get("saps", ())]
-    return table(["SAP", "KIND", "PORT", "MADE BY"], rows) if rows else ""
+    rows = [[sap["id"], sap["type"], sap["port"], sap.get("way"), " ".join(sap.get("addresses", ()))]
+            for sap in status.get("saps", ())]
+    return table(["SAP", "KIND", "PORT", "MADE BY", "ADDRESS"], rows) if rows else ""
 
 
 def failed(status):

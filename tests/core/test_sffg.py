@@ -298,3 +298,12 @@ def test_a_vlan_sap_gives_its_traffic_untagged():
     popping = dict(rule("1", A, F), actions=[{"pop_vlan": True}, {"output_to_port": F}])
     refusal = raises(BadGraph, sffg.parse, graph(popping, a=("eth0", 25)))
     assert refusal.where == "flowrules[0].actions[0].pop_vlan"
+
+
+def test_saps_of_one_group_are_one_port_of_a_graph_and_none_of_another():
+    def yard(name):
+        return {"id": name, "type": "internal", "internal": {"internal-group": "yard"}}
+    body = changed(FIGURE_4, saps__1=yard("i"), saps__2=yard("j"), flowrules__1=rule("2", "service-access-point:i", "sf:0x1:0xa"))
+    sffg.conflict(sffg.parse(body), [sffg.parse(changed(body, id="other", flowrules__0__priority=2))])
+    twice = changed(body, flowrules__2=rule("3", "service-access-point:j", "sf:0x1:0xa"))
+    assert raises(Conflict, sffg.parse, twice).where == "flowrules[2].match"

@@ -77,6 +77,9 @@ class FakeSystem:
         if program == "sh" and "rm -rf" in step.words[2]:
             self.world["client"].pop(step.words[-1], None)
             return ""
+        if program == "sh" and "forwarding" in step.words[2]:
+            self._check(step.words[4] in [port for port, _, _ in self.world["port"]], "no device " + step.words[4])
+            return ""
         if program == "sh":
             self.world["client"][step.words[4].rpartition("/")[2]] = ""
             return ""

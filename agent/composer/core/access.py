@@ -6,9 +6,13 @@
 Each function yields steps for what `new` has and `old` has not, or the other way round; both are placed graphs.
 """
 from . import placing, saps
-from .errors import StepFailed
+from .errors import Conflict, StepFailed
 from .steps import ip, run
 
+# $1: a port to the TCP/IP stack of the node, which routes nothing that comes in there: not to another graph, nor beyond
+APART = """\
+cd /proc/sys/net && echo 0 >ipv4/conf/"$1"/forwarding && { ! test -d ipv6/conf/"$1" || echo 1 >ipv6/conf/"$1"/disable_ipv6; }
+"""
 # $1: folder of the SAP  $2...: the client, which stays.  stdin: its script
 START = 'mkdir -p "$1" && cat >"$1/script" && chmod 755 "$1/script" && shift && { "$@" </dev/null >/dev/null 2>&1 & }'
 # $1: folder of the SAP  $2: its port, which the client was told
@@ -44,8 +48,13 @@ def make(new, old):
         if _there(old, sap):
             wishes.append(ip("link", "set", port, *saps.tunnel_device(sap)))
         wishes.append(ip("link", "set", port, "mtu", "1500", "up"))
-    if wishes:
-        yield wishes
+    try:
+        if wishes:
+            yield wishes
+    except StepFailed as failure:
+        if "Unknown device type" not in failure.output:
+            raise
+        raise Conflict("", "this kernel has no such device: %s: the tunnel has to be the switch's own" % failure.command)
 
 
 def remove(old, new):
@@ -66,6 +75,8 @@ def configure(new, old, client):
                 yield run("ip", "address", "del", before.options["address"], "dev", port)
             except StepFailed:
                 pass  # it is not there
+        if not before:
+            yield run("sh", "-c", APART, "apart", port)
         if sap.options["configuration"] == "static":
             yield [ip("link", "set", port, "up"), ip("address", "replace", sap.options["address"], "dev", port)]
             continue

@@ -139,8 +139,8 @@ def reference(sap):
 
 
 def attachment(sap):
-    """Return what the SAP is on LSI-0: (interface, VLAN id or -1), "" for the interface if its port is its graph's own."""
-    return sap.interface, -1 if sap.vlan is None else sap.vlan
+    """Return what a SAP on LSI-0 is attached to: (interface, VLAN id or -1), or (group, -1)."""
+    return sap.interface or "group " + sap.options["group"], -1 if sap.vlan is None else sap.vlan
 
 
 def claim(sap):

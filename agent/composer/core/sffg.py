@@ -253,7 +253,7 @@ def _by_place(graphs, shared=False):
     """Return {(port or attachment, priority): [(graph id, rule)]}; with `shared` only of SAPs."""
     result = {}
     for graph in graphs:
-        on_wire = _on_wire(graph.saps)
+        on_wire = _on_wire(graph.saps, shared)
         for rule in graph.rules:
             port = on_wire.get(rule.port_in)
             if port is None and not shared:
@@ -263,9 +263,10 @@ def _by_place(graphs, shared=False):
     return result
 
 
-def _on_wire(ends):
-    """Return {reference: attachment} of the SAPs that share an interface of LSI-0 with others."""
-    return dict([(saps.reference(sap), saps.attachment(sap)) for sap in ends if sap.interface])
+def _on_wire(ends, shared=False):
+    """Return {reference: attachment} of the SAPs that are one port if they have one attachment; shared: with other graphs'."""
+    return dict([(saps.reference(sap), saps.attachment(sap)) for sap in ends
+                 if saps.place(sap) == saps.WIRE or saps.place(sap) == saps.SEGMENT and not shared])
 
 
 def _overlap(rule, other):
