@@ -28,7 +28,9 @@ class Inband:
         self.gateway = [["default", "via", config.gateway]] if config.gateway else []
         try:
             with open(self.path) as file:
-                self.addresses, self.routes, self.mtu = json.loads(file.read())
+                noted = json.loads(file.read())
+            if noted[0] == self.interface:
+                self.addresses, self.routes, self.mtu = noted[1:]
         except (OSError, ValueError):
             pass  # nothing was moved yet
         if self.given:
@@ -53,7 +55,7 @@ class Inband:
         self.mtu = self.mtu or host.mtu(self.interface)
         os.makedirs(os.path.dirname(self.path), 0o755, exist_ok=True)
         with open(self.path + ".new", "w") as file:
-            file.write(json.dumps([self.addresses, self.routes, self.mtu]))
+            file.write(json.dumps([self.interface, self.addresses, self.routes, self.mtu]))
         os.rename(self.path + ".new", self.path)
 
     def part(self, vswitch):
