@@ -175,7 +175,7 @@ def compare(lsi, wanted, numbers):
         return str(numbers.get(found.group(1), found.group(0)))
 
     lines = [QUOTED.sub(numbered, flows.add(flow)[len("add "):]) for flow in wanted if "hard_timeout" not in flow.key]
-    text = yield run("sh", "-c", 'ovs-ofctl --timeout=%d -O OpenFlow14 diff-flows "$1" /dev/stdin || [ $? = 2 ]' % LIMIT,
+    text = yield run("sh", "-c", 'ovs-ofctl --timeout=%d -O OpenFlow14 diff-flows "$1" /proc/self/fd/0 || [ $? = 2 ]' % LIMIT,
                      "diff", lsi, stdin="\n".join(lines) + "\n")
     found = set()
     for line in _said(text):
