@@ -90,8 +90,9 @@ class Manager:
         self.tokens.append(Token(_digest(token), Who(name, user.role), self.clock() + self.lifetime))
         return token
 
-    def check_interfaces(self, graph, owner, interfaces):
-        """Raise Conflict if a graph of `owner` is on one of the configuration's `interfaces` that has other owners."""
+    def check_saps(self, graph, owner, interfaces, groups):
+        """Raise Conflict if a graph of `owner` is on one of the configuration's `interfaces` that has other owners, or
+        would join those of somebody else: `groups` are {group: owners of the graphs that name it}."""
         role = self.users[owner].role if owner in self.users else None
         who = Who(owner, role) if owner and self.users else ANYBODY
         owners = dict([(one.name, one.owners) for one in interfaces if one.owners is not None])
@@ -100,6 +101,8 @@ class Manager:
             if names is not None and not allowed(who, USE, owner if owner in names else None):
                 raise Conflict(sap.where, "interface %s is not for graphs of %s, but of %s" % (
                     sap.interface, owner, ", ".join(names + ["operators"])))
+            if groups.get(sap.options.get("group"), set()) - {owner} and not allowed(who, USE, None):
+                raise Conflict(sap.where, "group %s is that of graphs of somebody else" % sap.options["group"])
 
     def _forget(self):
         """Forget the tokens that have ended."""

@@ -280,7 +280,7 @@ class Orchestrator:
         With an owner, its interfaces must be his to use; what was accepted once is not asked again.
         """
         vet.graph(self, graph, graph_id)
-        self.security.check_interfaces(graph, owner, self.config.interfaces)
+        self.security.check_saps(graph, owner, self.config.interfaces, vet.owners(self, graph_id))
         images = resolver.resolve(graph, self.templates() if graph.sfs else (), self.drivers, old["sfs"],
                                   self.repository.read)
         return placing.place(old, graph, images, self._number(), self.config.runtime, vet.groups(self, graph),

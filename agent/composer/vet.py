@@ -62,6 +62,16 @@ def _can_switch(node, local, addresses):
         name == names.LSI0 and address.partition("/")[0] == local for name, address in addresses])
 
 
+def owners(node, graph_id):
+    """Return {group: owners of the graphs that name it}, but for one graph."""
+    found = {}
+    for entry in node.graphs.values():
+        for placed in entry.every() if entry.id != graph_id else ():
+            for group in placed["groups"]:
+                found.setdefault(group, set()).add(entry.owner)
+    return found
+
+
 def groups(node, wanted):
     """Return {group: number of its segment} for the groups that a graph names."""
     there, known = host.interfaces(), {}

@@ -255,17 +255,28 @@ INTERFACES = [{"name": "eth0"}, {"name": "eth1", "owners": ["alice"]}, {"name": 
 def test_an_interface_with_owners_is_for_their_graphs_and_those_of_operators(manager, owner, may):
     interfaces = config.parse({"auth": {"users": USERS}, "interfaces": INTERFACES}).interfaces
     for name in ("eth0", "eth1", "eth2"):
-        graph = types.SimpleNamespace(saps=[types.SimpleNamespace(interface="eth0", where="saps[0]"),
-                                            types.SimpleNamespace(interface=name, where="saps[1]")])
+        graph = types.SimpleNamespace(saps=[types.SimpleNamespace(interface="eth0", options={}, where="saps[0]"),
+                                            types.SimpleNamespace(interface=name, options={}, where="saps[1]")])
         if name in may:
-            manager.check_interfaces(graph, owner, interfaces)
+            manager.check_saps(graph, owner, interfaces, {})
             continue
         with pytest.raises(Conflict) as caught:
-            manager.check_interfaces(graph, owner, interfaces)
+            manager.check_saps(graph, owner, interfaces, {})
         assert caught.value.where == "saps[1]" and name in caught.value.message and owner in caught.value.message
+
+
+@pytest.mark.parametrize("owner, may", [("alice", False), ("bob", True), ("eye", False), ("op", True), (None, True)])
+def test_a_group_is_for_graphs_of_one_owner_and_those_of_operators(manager, owner, may):
+    graph = types.SimpleNamespace(saps=[types.SimpleNamespace(interface="", options={"group": "yard"}, where="saps[0]")])
+    if may:
+        manager.check_saps(graph, owner, [], {"yard": {"bob"}, "other": {"alice"}})
+    else:
+        with pytest.raises(Conflict) as caught:
+            manager.check_saps(graph, owner, [], {"yard": {"bob"}, "other": {"alice"}})
+        assert caught.value.where == "saps[0]" and "group yard" in caught.value.message
 
 
 def test_without_users_interfaces_are_for_everybody():
     found = config.parse({"auth": "none", "interfaces": INTERFACES[2:]})
-    graph = types.SimpleNamespace(saps=[types.SimpleNamespace(interface="eth2", where="saps[0]")])
-    auth.Manager(found.auth, Clock()).check_interfaces(graph, "alice", found.interfaces)
+    graph = types.SimpleNamespace(saps=[types.SimpleNamespace(interface="eth2", options={}, where="saps[0]")])
+    auth.Manager(found.auth, Clock()).check_saps(graph, "alice", found.interfaces, {"yard": {"bob"}})

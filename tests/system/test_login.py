@@ -9,7 +9,7 @@ import pytest
 
 from composer import auth, passwords, rest
 from ctl import Terminal, ctl
-from graphs import both, graph, sf, vlan_sap, wire
+from graphs import both, graph, internal, sf, vlan_sap, wire
 from node import Agent, Node
 from place import LAN, Place
 
@@ -142,6 +142,7 @@ OWN = [
     ("PUT", "/graphs/{}", "put_graph", body, 200, 200, 403),
     ("PUT", "/NF-FG/{}", "frog_put", body, 202, 202, 403),
     ("POST", "/graphs/{}/functions/f/restart", "act", None, 200, 200, 403),
+    ("POST", "/graphs/{}/confirm", "confirm", None, 409, 409, 403),
     ("DELETE", "/graphs/{}?dry-run=1", "delete_graph", None, 400, 400, 403),
     ("DELETE", "/graphs/{}", "delete_graph", None, 204, 204, 403),
     ("DELETE", "/NF-FG/{}", "delete_graph", None, 404, 404, 403)]
@@ -236,6 +237,13 @@ def test_an_interface_with_owners_is_refused_to_others(place, ask, login):
             if status == 409:
                 assert answer["where"] == "saps[1]" and interface in answer["message"] and not place.changes(before)
         place.clear()
+
+
+def test_a_group_of_graphs_is_joined_by_their_owner_and_by_operators_only(place, ask, login):
+    yard = wire("y", LAN, internal("i", "yard"))
+    assert ask("PUT", "/graphs/y", yard, login("alice"))[0] == 201
+    for name, status in (("bob", 409), ("alice", 200), ("op", 200)):
+        assert ask("PUT", "/graphs/z?dry-run=1", wire("z", vlan_sap("v", "lan0", 7), internal("i", "yard")), login(name))[0] == status
 
 
 # Tokens.
