@@ -17,7 +17,7 @@ import footprint
 import graphs
 import recovery
 from floor import Floor
-from node import ROOT, VSWITCHD_END, Agent, Host, Node, memory, wire
+from node import END, ROOT, Agent, Host, Node, memory, wire
 from sheet import Sheet
 from traffic import INTERVAL, Frames, join, rate
 
@@ -298,7 +298,7 @@ def _middles(rows):
 
 def _end_switch(world):
     """End the switch of a node with very many ports, for which the kernel takes longer than a node may to close."""
-    world.node.run("dash", "-euc", VSWITCHD_END, "end", "KILL", timeout=120)
+    world.node.run("dash", "-euc", END, "end", "ovs-vswitchd", "KILL", timeout=120)
 
 
 def _settle():

@@ -88,12 +88,13 @@ ovsdb-server --detach --no-chdir --pidfile --log-file -vconsole:off -vsyslog:off
 ovs-vsctl --no-wait init -- set Open_vSwitch . \
     other_config:n-handler-threads=1 other_config:n-revalidator-threads=1
 """
+OVSDB_SERVER_AGAIN = "\n".join([line for line in OVSDB_SERVER.strip().split("\n") if "create" not in line and "mkdir" not in line])
 VSWITCHD = """
 ovs-vswitchd --detach --no-chdir --pidfile --log-file -vconsole:off -vsyslog:off unix:"$OVS_RUNDIR/db.sock"
 """
-VSWITCHD_END = """
-pid=$(cat "$OVS_RUNDIR/ovs-vswitchd.pid")
-kill -"$1" "$pid"
+END = """
+pid=$(cat "$OVS_RUNDIR/$1.pid")
+kill -"$2" "$pid"
 while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
 """
 
@@ -240,10 +241,16 @@ class Node:
 
     def stop_vswitchd(self, signal="KILL"):
         """End ovs-vswitchd: KILL, or TERM for an orderly end."""
-        self.run("dash", "-euc", VSWITCHD_END, "end", signal)
+        self.run("dash", "-euc", END, "end", "ovs-vswitchd", signal)
 
     def start_vswitchd(self):
         self.run("dash", "-euc", VSWITCHD)
+
+    def stop_ovsdb(self, signal="KILL"):
+        self.run("dash", "-euc", END, "end", "ovsdb-server", signal)
+
+    def start_ovsdb(self):
+        self.run("dash", "-euc", OVSDB_SERVER_AGAIN)
 
 
 def wire(host, node, interface, end="eth0"):

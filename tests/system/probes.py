@@ -1,10 +1,12 @@
-"""Packets that a test sends and hears itself: a probe that counts what is lost, and single frames, tagged ones too.
+"""Packets that a test sends and hears itself: a probe that counts what is lost, a stream, and single frames, tagged ones too.
 
 The kernel takes the VLAN tag off a frame before a raw socket sees it, and tells the tag beside it.
 """
+import json
 import re
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -129,6 +131,17 @@ def send(host, label, vlan=None, to="02:00:00:00:00:99", interface="eth0"):
     frame = bytes.fromhex((to + host.mac).replace(":", "")) + tag + struct.pack("!H", EXPERIMENT) + label.encode()
     with mouth(host, interface) as link:
         link.send(frame.ljust(60, b"\0"))
+
+
+def speed(source, box, address, *within, back=False):
+    """Return the Mb/s of one TCP stream from a host to an address in a box, `within` a namespace of it; or the way back."""
+    with box.popen(*within, "iperf3", "-s", "-1", "-B", address, "--forceflush", stdout=subprocess.PIPE) as listener:
+        listener.stdout.readline()
+        try:
+            said = source.run("iperf3", "-J", "-c", address, "-n", "20M", *["-R"] * back, timeout=20).stdout
+        finally:
+            listener.terminate()
+    return json.loads(said)["end"]["sum_received"]["bits_per_second"] / 1e6
 
 
 def _parts(frame):

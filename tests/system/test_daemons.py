@@ -17,12 +17,6 @@ FOREIGN = """
 ovs-vsctl add-br guests -- set bridge guests datapath_type=$1 external_ids:owner=guest -- add-port guests guest0 -- \
     set interface guest0 type=internal
 """
-SERVER = "\n".join([line for line in OVSDB_SERVER.strip().split("\n") if "create" not in line and "mkdir" not in line])
-END = """
-pid=$(cat "$OVS_RUNDIR/$1.pid")
-kill -9 "$pid"
-while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
-"""
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +40,6 @@ def calm(place):
     place.node.ovs("vsctl", "remove", "bridge", "guests", "external_ids", "calm")
 
 
-def kill(place, name):
-    place.node.run("dash", "-euc", END, "sh", name)
-
-
 def settled(place, before):
     end = time.monotonic() + 5
     while changes := place.changes(before):
@@ -64,7 +54,7 @@ def test_ovs_vswitchd_is_killed_again_and_again(place):
     place.put(wire("plain", vlan_sap("a", "lan0", 7), vlan_sap("b", "wan0", 7)))
     before, waits = place.world(), []
     for _ in range(TIMES):
-        kill(place, "ovs-vswitchd")
+        place.node.stop_vswitchd()
         time.sleep(0.2)
         place.node.start_vswitchd()
         waits.append(silence(place))
@@ -85,12 +75,12 @@ def test_ovsdb_server_is_killed_again_and_again(place):
     place.put(chain("w", "x"))
     before, waits = place.world(), []
     for count in range(TIMES):
-        kill(place, "ovsdb-server")
+        place.node.stop_ovsdb()
         if count % 10 == 0:
             assert "ovsdb-server is not running" in place.put(chain("w"), 503)["message"]
             assert "ovsdb-server" in place.ask("GET", "/health", status=503)["why"]
         time.sleep(0.1)
-        place.node.run("dash", "-euc", SERVER)
+        place.node.start_ovsdb()
         waits.append(silence(place))
         settled(place, before)
         calm(place)
@@ -116,7 +106,7 @@ def test_a_database_that_comes_back_empty_is_filled_again(own):
     place = own
     place.put(chain("w", "x"))
     before = place.world()
-    kill(place, "ovsdb-server")
+    place.node.stop_ovsdb()
     place.node.run("dash", "-euc", 'rm "$OVS_DBDIR/conf.db"\n' + OVSDB_SERVER)
     settled(place, before)
     assert silence(place) < BACK
@@ -127,10 +117,10 @@ def test_both_die_at_once(place):
     place.put(chain("w", "x"))
     before = place.world()
     calm(place)
-    for name in ("ovs-vswitchd", "ovsdb-server"):
-        kill(place, name)
+    place.node.stop_vswitchd()
+    place.node.stop_ovsdb()
     time.sleep(0.5)
-    place.node.run("dash", "-euc", SERVER)
+    place.node.start_ovsdb()
     place.node.start_vswitchd()
     assert silence(place) < BACK
     settled(place, before)
@@ -140,7 +130,7 @@ def test_both_die_at_once(place):
 def test_the_kernel_goes_on_while_the_switch_is_killed_and_started(place):
     place.put(chain("w", "x"))
     with Probe(place) as probe:
-        kill(place, "ovs-vswitchd")
+        place.node.stop_vswitchd()
         time.sleep(1)
         place.node.start_vswitchd()
         time.sleep(3)

@@ -1,34 +1,21 @@
 """Graphs: what a posted graph draws is the way that real packets take."""
 import json
 import re
-import subprocess
 
 import pytest
 
 from function import pings, seen
 from graphs import both, graph, rule, sap, sf, vlan_sap, wire
-from probes import Ear, send
+from probes import Ear, send, speed
 from place import LAN, WAN, chain
 
 SPEED = 50  # Mb/s, a bound: 350 and more on a quiet machine, and nearly 0 when checksums are left to a card
-
 
 
 def received(place, graph_id, function, port):
     """Return how many packets came into a function by a port."""
     return int(place.node.run("ip", "netns", "exec", "composer:%s:%s" % (graph_id, function),
                               "cat", "/sys/class/net/%s/statistics/rx_packets" % port).stdout)
-
-
-def speed(place, address, box, *within):
-    """Return the Mb/s of one TCP stream from lan to an address in a box, `within` a namespace of it."""
-    with box.popen(*within, "iperf3", "-s", "-1", "-B", address, "--forceflush", stdout=subprocess.PIPE) as listener:
-        listener.stdout.readline()
-        try:
-            said = place.lan.run("iperf3", "-J", "-c", address, "-n", "20M", timeout=20).stdout
-        finally:
-            listener.terminate()
-    return json.loads(said)["end"]["sum_received"]["bits_per_second"] / 1e6
 
 
 def test_two_interfaces_are_joined_and_nothing_passes_before_or_after(place):
@@ -49,14 +36,14 @@ def test_a_function_stands_in_the_way(place):
 
 def test_tcp_passes_a_function_at_speed(place):
     place.put(chain("w"))
-    assert speed(place, "10.0.0.2", place.wan) > SPEED
+    assert speed(place.lan, place.wan, "10.0.0.2") > SPEED
 
 
 def test_tcp_ends_at_a_function_at_speed(place):
     """What the function itself sends needs its checksums: there is no card that would fill them in."""
     place.put(graph("g", [LAN], [sf("w", "puppet", "a", START="ip address add 10.0.0.9/24 dev eth0; exit")],
                     *both("1", "lan", "w:a")))
-    assert speed(place, "10.0.0.9", place.node, "ip", "netns", "exec", "composer:g:w") > SPEED
+    assert speed(place.lan, place.node, "10.0.0.9", "ip", "netns", "exec", "composer:g:w") > SPEED
 
 
 FIGURE_8 = graph(
