@@ -45,8 +45,8 @@ def make(new, old):
     wishes = []
     for sap, port in _differing(new, old, _is_device):
         wishes.append(ip("link", "add", port, *saps.tunnel_device(sap)))
-        if _there(old, sap):
-            wishes.append(ip("link", "set", port, *saps.tunnel_device(sap)))
+        if _there(old, sap, port):
+            wishes.append(ip("link", "set", port, *saps.tunnel_change(sap)))
         wishes.append(ip("link", "set", port, "mtu", "1500", "up"))
     try:
         if wishes:
@@ -67,7 +67,7 @@ def remove(old, new):
 def configure(new, old, client):
     """Yield the steps that give the ports of host-stack SAPs their addresses; client: the node's DHCP client."""
     for sap, port in _differing(new, old, _is_host):
-        before = _there(old, sap)
+        before = _there(old, sap, port)
         if before and before.options["configuration"] == "dhcp":
             yield _stop(old, sap, port)
         elif before and before.options["address"] != sap.options["address"]:
@@ -88,7 +88,7 @@ def configure(new, old, client):
 def release(old, new):
     """Yield the steps that end what still works on the ports of host-stack SAPs, before those go."""
     for sap, port in own(old):
-        if _is_host(old, sap) and sap.options["configuration"] == "dhcp" and not _there(new, sap):
+        if _is_host(old, sap) and sap.options["configuration"] == "dhcp" and not _there(new, sap, port):
             yield _stop(old, sap, port)
 
 
@@ -104,12 +104,12 @@ def _stop(placed, sap, port):
 def _differing(new, old, wanted):
     """Return [(SAP, port)] of those of `new` that are `wanted` and that `old` has not just so."""
     return [(sap, port) for sap, port in own(new) if wanted(new, sap)
-            and (_there(old, sap) is None or _there(old, sap).options != sap.options)]
+            and (_there(old, sap, port) is None or _there(old, sap, port).options != sap.options)]
 
 
-def _there(placed, sap):
+def _there(placed, sap, port):
     """Return the SAP of a placed graph that has the port of `sap`, or None."""
-    found = [one for one, _ in own(placed) if one.id == sap.id and one.kind == sap.kind]
+    found = [one for one, name in own(placed) if (one.id, one.kind, name) == (sap.id, sap.kind, port)]
     return found[0] if found else None
 
 

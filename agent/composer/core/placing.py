@@ -66,6 +66,8 @@ def _place_saps(old, graph, number, runtime, way):
         group, was = sap.options.get("group"), before.get(sap.id)
         kept = old["saps"][sap.id] if was and was.kind == sap.kind and was.options.get("group") == group else None
         if group in of_group:
+        if kept and kept["way"] == DEVICE and not saps.one_device(was, sap):
+            kept = None
             kept = of_group[group]
         if kept is None:
             kept = {"number": next(numbers), "way": way(sap) if saps.place(sap) == saps.TUNNEL else ""}

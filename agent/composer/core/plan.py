@@ -122,7 +122,7 @@ def together(generators, failures=None):
 def _make(old, new, drivers, undo):
     """Make what only `new` has, and update the functions that stay but differ."""
     fresh, changed, made = placing.gone_sfs(new, old), placing.changed_sfs(old, new), placing.ports(new, old)
-    undo.append(lambda left: _destroy(fresh, made, drivers, left, access.remove(new, old)))
+    undo.append(lambda left: _destroy(fresh, made, drivers, left, access.remove(new, old), access.make(old, new)))
     yield from _create(fresh, made, drivers, access.make(new, old))
     undo.append(lambda left: _switch_back(old, new, drivers, left))
     yield from _switch(new, old, drivers)

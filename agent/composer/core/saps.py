@@ -18,7 +18,8 @@ from .errors import BadGraph, Conflict, listed, show, unknown
 SAP = namedtuple("SAP", ("id", "kind", "interface", "vlan", "options", "where"))
 
 # keys: (as JSON has it, name of the option, reader, default or NEEDED); tunnel: (the switch's name of it, the device's type
-# for ip(8), that device's word for the key)
+# for ip(8), that device's word for the key, its other words: packets that are too long are fragmented, whatever is in them,
+# and who sends what is no matter of what comes in)
 Kind = namedtuple("Kind", ("place", "keys", "tunnel"))
 
 NEEDED = object()
@@ -78,9 +79,9 @@ KINDS = {
                         ("vlan-id", "vlan", number(1, 4094), NEEDED)), None),
     "internal": Kind(SEGMENT, (("internal-group", "group", values.identifier, NEEDED),), None),
     "gre": Kind(TUNNEL, TUNNEL_KEYS + (("gre-key", "key", number(0, 0xffffffff), NEEDED),
-                                       ("secure", "secure", values.truth, False)), ("gre", "gretap", "key")),
+                                       ("secure", "secure", values.truth, False)), ("gre", "gretap", "key", ("nopmtudisc", "ignore-df"))),
     "vxlan": Kind(TUNNEL, TUNNEL_KEYS + (("vni", "key", number(0, 0xffffff), NEEDED),
-                                         ("port", "port", number(1, 65535), 4789)), ("vxlan", "vxlan", "id")),
+                                         ("port", "port", number(1, 65535), 4789)), ("vxlan", "vxlan", "id", ("nolearning",))),
     "host-stack": Kind(HOST, (("configuration", "configuration", configuration, NEEDED),
                               ("IPv4", "address", with_length, ""), ("mac", "mac", mac, "")), None),
 }
@@ -154,11 +155,21 @@ def claim(sap):
 
 def tunnel_device(sap):
     """Return the words for ip(8), after the name, that make a tunnel a device of the kernel."""
-    _, kind, key = KINDS[sap.kind].tunnel
+    port = ["dstport", str(sap.options["port"])] if "port" in sap.options else []
+    _, _, key, others = KINDS[sap.kind].tunnel
+    return tunnel_change(sap) + [key, str(sap.options["key"])] + port + list(others)
+
+
+def tunnel_change(sap):
+    """Return those of the words that the kernel takes for a device that is there; with others it is another device."""
     options = sap.options
-    words = ["type", kind, key, str(options["key"]), "local", options["local"], "remote", options["remote"],
-             "ttl", str(options["ttl"])]
-    return words + (["dstport", str(options["port"])] if "port" in options else [])
+    return ["type", KINDS[sap.kind].tunnel[1], "local", options["local"], "remote", options["remote"],
+            "ttl", str(options["ttl"])]
+
+
+def one_device(sap, other):
+    """Say whether a device of the kernel for one SAP can become that for another one."""
+    return all([sap.options.get(name) == other.options.get(name) for name in ("key", "port")])
 
 
 def _known(one, keys, where):
