@@ -155,13 +155,14 @@ class Found:
     """What a look found: what is to be done about it.
 
     broken: {graph id: numbers of the functions to be made anew}; unwanted: {kind: names}; lsi0: interfaces that LSI-0
-    lacks, renewed: those of them that it had in an earlier life; rules: whether the rules that were set are there;
+    lacks, renewed: those of them that it had in an earlier life; lost: ports of SAPs whose device is gone, which the switch
+    does not notice, nor that there is another one; rules: whether the rules that were set are there;
     inband: whether the node's addresses have to be moved; changing: what the journal says; busy: ids of the graphs that were left alone.
     """
 
     def __init__(self, busy, changing):
         self.busy, self.changing = busy, changing
-        self.broken, self.unwanted, self.lsi0, self.renewed, self.rules, self.inband = {}, {}, [], [], True, False
+        self.broken, self.unwanted, self.lsi0, self.renewed, self.lost, self.rules, self.inband = {}, {}, [], [], [], True, False
 
     @property
     def anything(self):
@@ -198,6 +199,7 @@ def compare(node, seen, busy):
     for kind, there in (("spaces", spaces), ("groups", groups)):
         found.unwanted[kind] = [name for name in there if name not in wanted["spaces"] and name.split(":")[1] not in busy]
     found.unwanted["strangers"] = sorted([name for name, mark in seen["ports"].items()
+    found.unwanted["ports"] += found.lost
                                           if mark == NODE_MARK and name not in node.interfaces])
     return found
 
@@ -232,6 +234,7 @@ def _broken(entry, seen, spaces, links, addresses, found):
         if sf["netns"] not in spaces or not os.path.isdir(sf["home"]) or changing and sf["number"] in changing[1]:
             broken.add(sf["number"])
     missing = [name for kind, mine in (("lsis", lsis), ("ports", ports)) for name in mine
+    found.lost += [port for sap, port in access.own(placed) if port in seen["ports"] and not _has_device(placed, sap, port, links)]
                if seen[kind].get(name) != mine[name]] + [
                    port for sap, port in access.own(placed) if not _has_all(placed, sap, port, links, addresses)]
     moved = [sap for sap in placed["graph"].saps if sap.interface in found.lsi0]
@@ -239,12 +242,17 @@ def _broken(entry, seen, spaces, links, addresses, found):
 
 
 def _has_all(placed, sap, port, links, addresses):
+def _has_device(placed, sap, port, links):
+    """Say whether the port of a SAP is there for the kernel too, if it has to be."""
+    return port in links or saps.place(sap) != saps.HOST and placed["saps"][sap.id]["way"] != placing.DEVICE
+
+
     """Say whether the port of a SAP has what it needs beside the switch."""
-    if saps.place(sap) == saps.HOST:
-        by_hand = sap.options["configuration"] == "static"
-        return port in links and ((port, sap.options["address"]) in addresses if by_hand
-                                  else host.runs(placed["saps"][sap.id]["home"] + "/pid"))
-    return placed["saps"][sap.id]["way"] != placing.DEVICE or port in links
+    if saps.place(sap) != saps.HOST:
+        return _has_device(placed, sap, port, links)
+    if sap.options["configuration"] == "static":
+        return (port, sap.options["address"]) in addresses
+    return port in links and host.runs(placed["saps"][sap.id]["home"] + "/pid")
 
 
 def _rules(node, entry, broken):
