@@ -16,13 +16,14 @@ from .core.placing import NODE_MARK
 from .jobs import Entry, Job
 
 # $@: interfaces of LSI-0.  The switch in user space reads them, and so does the kernel, which would answer on them for any
-# address of the node, past every graph.  Where it may be lax about where packets come from, it is kept from all of them.
+# address of the node, past every graph.  It is kept from all packets; a kernel that cannot do that is at least strict about
+# where they come from.
 DEAF = """\
 cd /proc/sys/net
 for one do
     echo 8 >ipv4/conf/"$one"/arp_ignore && echo 1 >ipv4/conf/"$one"/rp_filter || exit
     ! test -d ipv6/conf/"$one" || echo 1 >ipv6/conf/"$one"/disable_ipv6
-    test "$(cat ipv4/conf/all/rp_filter)" != 2 || nft -f - <<END || exit
+    nft -f - 2>/dev/null <<END || test "$(cat ipv4/conf/all/rp_filter)" != 2 || exit
 table netdev composer-$one
 delete table netdev composer-$one
 table netdev composer-$one { chain kernel { type filter hook ingress device "$one" priority 0; policy drop; }; }
@@ -198,8 +199,8 @@ def compare(node, seen, busy):
                                        and name not in wanted[kind] and (mark != NODE_MARK or name.startswith("seg"))])
     for kind, there in (("spaces", spaces), ("groups", groups)):
         found.unwanted[kind] = [name for name in there if name not in wanted["spaces"] and name.split(":")[1] not in busy]
-    found.unwanted["strangers"] = sorted([name for name, mark in seen["ports"].items()
     found.unwanted["ports"] += found.lost
+    found.unwanted["strangers"] = sorted([name for name, mark in seen["ports"].items()
                                           if mark == NODE_MARK and name not in node.interfaces])
     return found
 
@@ -233,20 +234,20 @@ def _broken(entry, seen, spaces, links, addresses, found):
     for sf in placed["sfs"].values():
         if sf["netns"] not in spaces or not os.path.isdir(sf["home"]) or changing and sf["number"] in changing[1]:
             broken.add(sf["number"])
-    missing = [name for kind, mine in (("lsis", lsis), ("ports", ports)) for name in mine
     found.lost += [port for sap, port in access.own(placed) if port in seen["ports"] and not _has_device(placed, sap, port, links)]
+    missing = [name for kind, mine in (("lsis", lsis), ("ports", ports)) for name in mine
                if seen[kind].get(name) != mine[name]] + [
                    port for sap, port in access.own(placed) if not _has_all(placed, sap, port, links, addresses)]
     moved = [sap for sap in placed["graph"].saps if sap.interface in found.lsi0]
     return broken if broken or missing or changing or moved or entry.broken is not None else None
 
 
-def _has_all(placed, sap, port, links, addresses):
 def _has_device(placed, sap, port, links):
     """Say whether the port of a SAP is there for the kernel too, if it has to be."""
     return port in links or saps.place(sap) != saps.HOST and placed["saps"][sap.id]["way"] != placing.DEVICE
 
 
+def _has_all(placed, sap, port, links, addresses):
     """Say whether the port of a SAP has what it needs beside the switch."""
     if saps.place(sap) != saps.HOST:
         return _has_device(placed, sap, port, links)
