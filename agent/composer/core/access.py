@@ -70,6 +70,7 @@ def configure(new, old, client):
         before = _there(old, sap, port)
         if before and before.options["configuration"] == "dhcp":
             yield _stop(old, sap, port)
+            yield run("ip", "address", "flush", "dev", port)  # and with it what the client set: its address, and the routes
         elif before and before.options["address"] != sap.options["address"]:
             try:
                 yield run("ip", "address", "del", before.options["address"], "dev", port)
