@@ -4,6 +4,7 @@
     an interface or a port comes or goes  the kernel says so (netlink)
     a bridge, a port or a rule goes       the switch is asked, every other second, how many it has: no child, 0.1 ms
     a namespace goes                      its folder has another time
+    a DHCP client of a SAP ends           its pid is nobody's
     a rule is changed                     the rules of one LSI after the other, all within a round: a child if they changed
     all else                              one whole look in a round
 
@@ -72,7 +73,8 @@ class Watch:
     def __init__(self, node):
         self.node, self.loop, self.switch = node, node.loop, node.drivers.vswitch
         self.lives, self.reason = {}, ""  # {daemon: its life, "" while it is away}
-        self.pulse = None  # how many ports and rules there were at the last look, and when a namespace last came or went
+        self.pulse = None  # how many ports and rules there were at the last look, when a namespace last came or went, how many
+        # DHCP clients there are
         self.prints, self.next = {}, 0  # {LSI: fingerprint of rules that are as wanted}; whose turn it is
         self.trouble = ""  # why the last short look failed
         self.asking = False
@@ -178,7 +180,7 @@ class Watch:
 
     def _look(self):
         """Yield the steps of one short look; return why a restore is needed, or ""."""
-        pulse = (yield from self.switch.pulse()) + (host.namespaces_stamp(),)
+        pulse = (yield from self.switch.pulse()) + (host.namespaces_stamp(), self._clients())
         now, seen = self.loop.clock(), None
         lsis = [names.LSI0] + [names.lsi(entry.placed["number"]) for entry in self.node.graphs.values()
                                if entry.placed and entry.placed["lsi"]]
@@ -194,6 +196,11 @@ class Watch:
                 return "rules have changed"
         self.pulse = pulse
         return ""
+
+    def _clients(self):
+        """Return how many DHCP clients of SAPs run."""
+        return sum([host.runs(sap["home"] + "/pid") for entry in self.node.graphs.values() if entry.placed
+                    for sap in entry.placed["saps"].values()])
 
     def _turn(self, lsis, now):
         """Return (the LSIs whose turn it is, when that of the last one was)."""
