@@ -1,4 +1,6 @@
 """Vetting: what a graph wants of this node against what the node has now; what it cannot have is a Conflict (409)."""
+import os
+
 from . import host
 from .core import names, placing, saps, sffg
 from .core.access import CLIENTS
@@ -50,7 +52,10 @@ def _tunnel(node, sap, addresses):
 
 
 def way(node, sap, addresses):
-    """Return how the node makes the end of a tunnel: by the switch, or as a device of the kernel."""
+    """Return how the node makes the end of a tunnel: by the switch, or as a device of the kernel; of a port to the node
+    itself, a MAC address, by which its neighbours and a DHCP server know it from then on."""
+    if saps.place(sap) != saps.TUNNEL:
+        return "02:" + os.urandom(5).hex(":")
     if node.drivers.tunnels != "auto":
         return node.drivers.tunnels
     return placing.SWITCH if _can_switch(node, sap.options["local"], addresses) else placing.DEVICE

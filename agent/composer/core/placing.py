@@ -2,7 +2,7 @@
 
 A *placed* graph is a dict of JSON values, so that it can be stored:
     {"id", "number", "lsi": bool, "links": {port: number}, "low": {rule id: low half of its cookie},
-     "saps": {sap id: {"number", "way", "home"}} of those that are ports of their own, "groups": {group: number of its segment},
+     "saps": {sap id: {"number", "way", "mac", "home"}} of those that are ports of their own, "groups": {group: number of its segment},
      "sfs": {sf id: {"id", "name", "number", "netns", "home", "type", "template", "image", "digest", "folder",
                      "ports": [{"id", "number", "mac"}, ...], "variables": {...}, "limits": {...}, "scripts": [...]}}}
 and beside it, not stored, "graph": the Graph, and "flows": what placed_flows returned.
@@ -21,12 +21,13 @@ def empty(graph_id):
             "graph": None}
 
 
-def place(old, graph, images, number, runtime, groups=None, way=lambda sap: SWITCH):
+def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SWITCH if saps.place(sap) == saps.TUNNEL else ""):
     """Return `graph` placed: every name that its plan needs, keeping those of `old`.
 
     images: {sf id: {"type", "template", "image", "digest", "limits", "positions": {port id: position from 0}}};
     number: of the graph, if `old` has none; runtime: the folder for what lasts until the next boot; groups: {group:
-    number of its segment}, at least of those that the graph names; way(sap): the way of a tunnel that is new.
+    number of its segment}, at least of those that the graph names; fresh(sap): of what is new, the way of a tunnel and the MAC address of
+    a port to the node.
     """
     number = old["number"] or number
     sfs = {}
@@ -53,11 +54,11 @@ def place(old, graph, images, number, runtime, groups=None, way=lambda sap: SWIT
     named = set([sap.options["group"] for sap in graph.saps if saps.place(sap) == saps.SEGMENT])
     return {"id": graph.id, "number": number, "lsi": steering.needs_lsi(graph), "sfs": sfs, "low": low,
             "groups": dict([(group, old["groups"].get(group) or groups[group]) for group in sorted(named)]),
-            "saps": _place_saps(old, graph, number, runtime, way), "links": steering.links(graph.rules, old["links"]), "graph": graph}
+            "saps": _place_saps(old, graph, number, runtime, fresh), "links": steering.links(graph.rules, old["links"]), "graph": graph}
 
 
-def _place_saps(old, graph, number, runtime, way):
-    """Return {sap id: {"number", "way", "home"}}.  A SAP of the same kind keeps its port; those of one group have one."""
+def _place_saps(old, graph, number, runtime, fresh):
+    """Return {sap id: {"number", "way", "mac", "home"}}.  A SAP of the same kind keeps its port; those of one group have one."""
     before = dict([(sap.id, sap) for sap in old["graph"].saps]) if old["graph"] else {}
     numbers, result, of_group = names.free(set([one["number"] for one in old["saps"].values()])), {}, {}
     for sap in graph.saps:
@@ -65,12 +66,14 @@ def _place_saps(old, graph, number, runtime, way):
             continue
         group, was = sap.options.get("group"), before.get(sap.id)
         kept = old["saps"][sap.id] if was and was.kind == sap.kind and was.options.get("group") == group else None
-        if group in of_group:
         if kept and kept["way"] == DEVICE and not saps.one_device(was, sap):
             kept = None
+        if group in of_group:
             kept = of_group[group]
         if kept is None:
-            kept = {"number": next(numbers), "way": way(sap) if saps.place(sap) == saps.TUNNEL else ""}
+            kept = {"number": next(numbers), "way": "", "mac": ""}
+            if saps.place(sap) != saps.SEGMENT:
+                kept["way" if saps.place(sap) == saps.TUNNEL else "mac"] = fresh(sap)
         result[sap.id] = dict(kept, home="%s/saps/%s" % (runtime, names.sap(number, kept["number"])[0]))
         if group is not None:
             of_group[group] = result[sap.id]
@@ -155,7 +158,7 @@ def every_part(placed, datapath):
         if saps.place(sap) == saps.SEGMENT:
             part = "link", (names.LSI0, near, names.segment(placed["groups"][sap.options["group"]]), far, mark)
         elif saps.place(sap) == saps.HOST:
-            part = "host", (lsi, near, mark, sap.options["mac"])
+            part = "host", (lsi, near, mark, sap.options["mac"] or placed["saps"][sap.id]["mac"])
         elif placed["saps"][sap.id]["way"] == DEVICE:
             part = "port", (lsi, near, mark)
         else:

@@ -3,7 +3,7 @@
 What comes back was on flash for years, perhaps written by an agent before this one: it is looked at as closely as a
 request, and the graph is placed anew from it, so that what is not right becomes an error and never a step.
 """
-from . import names, placing, sffg
+from . import names, placing, saps, sffg
 from .errors import BadGraph
 
 LARGEST = 1 << 24  # of a number in a record; far more than any graph has
@@ -33,6 +33,8 @@ def read(found, graph_id, runtime):
             taken.add(old["sfs"][sf.id]["number"])
         _want(len(taken) == len(graph.sfs) == len(old["sfs"]), "functions")
         _want(all([one["way"] in ("", placing.SWITCH, placing.DEVICE) for one in old["saps"].values()]), "ways of tunnels")
+        for one in old["saps"].values():
+            _want(one.setdefault("mac", "") == "" or saps.mac(one["mac"]), "MAC addresses")
         placed = placing.place(old, graph, images, old["number"], runtime)
         _want(set(placed["saps"]) == set(old["saps"]), "SAPs")
         _want(placed["links"] == old["links"] and len(set(placed["low"].values())) == len(placed["low"]), "links and rules")
