@@ -18,6 +18,9 @@ def graph(node, wanted, graph_id):
         elif saps.place(sap) == saps.TUNNEL:
             addresses = addresses or host.addresses()
             _tunnel(node, sap, addresses)
+        elif sap.options.get("address"):
+            addresses = addresses or host.addresses()
+            _address(sap, addresses)
         elif sap.options.get("configuration") == "dhcp" and not node.drivers.dhcp:
             raise Conflict(sap.where, "this node has no DHCP client, those known are %s: give a static address" % ", ".join(
                 [name for name, _ in CLIENTS]))
@@ -49,6 +52,14 @@ def _tunnel(node, sap, addresses):
     if way(node, sap, addresses) == placing.SWITCH and not _can_switch(node, local, addresses):
         raise Conflict(place, '%s is not on %s, where the switch in user space needs it: "inband" of the configuration '
                        "puts it there" % (local, names.LSI0))
+
+
+def _address(sap, addresses):
+    """Raise Conflict if the address of a SAP is that of another port of the node; those of graphs know theirs."""
+    wanted = sap.options["address"].partition("/")[0]
+    for name, address in sorted(addresses):
+        if address.partition("/")[0] == wanted and not names.number(name):
+            raise Conflict("%s.%s.IPv4" % (sap.where, sap.kind), "%s is the address of %s already" % (wanted, name))
 
 
 def way(node, sap, addresses):
