@@ -188,15 +188,19 @@ class Host:
             raise error
         return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
-    def socket(self, *kind):
-        """Return a socket in the box's network for the test itself; `kind` as of socket.socket."""
-        def enter():
+    def enter(self, act):
+        """Return what `act` returns, called in the box's network: a device or a socket for the test itself."""
+        def inside():
             with open("/proc/%d/ns/net" % self.pid) as network:
                 if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), "setns")
-            return socket.socket(*kind)
+            return act()
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            return thread.submit(enter).result()
+            return thread.submit(inside).result()
+
+    def socket(self, *kind):
+        """Return a socket in the box's network for the test itself; `kind` as of socket.socket."""
+        return self.enter(lambda: socket.socket(*kind))
 
     def pids(self, name):
         """Return the pids, on this machine, of the programs called `name` in the box."""
