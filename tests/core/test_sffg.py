@@ -115,6 +115,18 @@ def test_a_graph_as_frog_sends_it():
     assert second.actions == [("set_vlan_id", 5), ("output", "sap:00000002")]
 
 
+def test_what_a_gui_left_empty_is_as_if_it_were_not_there():
+    empty = changed(FROG, **dict([("VNFs__0__" + place, "") for place in (
+        "vnf_template", "functional-capability", "domain", "ports__0__mac", "ports__0__trusted", "ports__0__name")]))
+    sf = sffg.parse(empty, "7").sfs[0]
+    assert (sf.name, sf.template, sf.ports[0].mac, sf.ports[0].trusted) == ("nat", None, None, False)
+    for place in ("name", "vnf_template"):
+        sf = sffg.parse(changed(FROG, **{"VNFs__0__" + place: ""}), "7").sfs[0]
+        assert sf.name == "nat", "the capability says it"
+    refusal = raises(BadGraph, sffg.parse, changed(FROG, **{"big-switch__flow-rules__0__match__source_ip": ""}))
+    assert refusal.where == "big-switch.flow-rules[0].match.source_ip", "who matches nothing does not match all"
+
+
 def test_both_dialects_mean_the_same():
     ours = sffg.parse(graph(rule("1", A, F, dest_ip="10.0.0.0/8"), rule("2", F, B), a="eth0", b=("eth0", "25")))
     theirs = sffg.parse({"forwarding-graph": {

@@ -105,10 +105,10 @@ def _graph_id(graph, dialect, wanted):
 def _sf(one, where, dialect, later):
     if dialect.strict:
         _known(one, SF_KEYS, where)
-    capability = one.get("functional-capability") if not dialect.strict else None
+    capability = _filled(one, "functional-capability") if not dialect.strict else None
     key = "functional-capability" if capability is not None else "name"
     named = "template" if dialect.strict else "vnf_template"
-    template = one.get(named)
+    template = _filled(one, named)
     if key not in one and template is None:
         raise BadGraph("%s.%s" % (where, key), "is missing: the name of the function wanted")
     if template is not None and not isinstance(template, (str, dict)):
@@ -130,9 +130,9 @@ def _port(one, where, dialect, later):
     if dialect.strict:
         _known(one, PORT_KEYS, where)
     mac = None
-    if one.get("mac") not in (None, ""):
+    if _filled(one, "mac") is not None:
         mac = values.mac(_value(saps.mac, one, "mac", where))
-    trusted = _value(values.truth, one, "trusted", where) if "trusted" in one else False
+    trusted = _value(values.truth, one, "trusted", where) if _filled(one, "trusted") is not None else False
     if trusted and mac is None:
         raise BadGraph(where + ".mac", "is missing: a trusted port has its source MAC forced, so it needs one")
     if one.get("ip") or one.get("unify-ip"):
@@ -317,6 +317,11 @@ def _value(read, one, key, where):
         return read(one[key])
     except ValueError as error:
         raise BadGraph(place, "%s: should be %s" % (show(one[key]), error))
+
+
+def _filled(one, key):
+    """Return one[key]; None if it is not there, or is "" as GUIs send what was left empty."""
+    return None if one.get(key) == "" else one.get(key)
 
 
 def _text(one, key, where, default):
