@@ -127,6 +127,12 @@ def test_what_a_gui_left_empty_is_as_if_it_were_not_there():
     assert refusal.where == "big-switch.flow-rules[0].match.source_ip", "who matches nothing does not match all"
 
 
+def test_a_rule_of_an_nf_fg_may_have_no_priority():
+    place = "big-switch__flow-rules__0__priority"
+    assert sffg.parse(changed(FROG, **{place: OLD}), "7").rules[0].priority == 0, "the lowest, as its authors read it"
+    assert raises(BadGraph, sffg.parse, changed(FROG, **{place: ""})).where == "big-switch.flow-rules[0].priority"
+
+
 def test_both_dialects_mean_the_same():
     ours = sffg.parse(graph(rule("1", A, F, dest_ip="10.0.0.0/8"), rule("2", F, B), a="eth0", b=("eth0", "25")))
     theirs = sffg.parse({"forwarding-graph": {

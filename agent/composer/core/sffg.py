@@ -203,7 +203,8 @@ def _rule(one, where, dialect, ports):
     if not isinstance(match, dict):
         raise BadGraph(where + ".match", 'should be an object with "port_in", not %s' % show(match))
     name = _value(values.identifier, one, "id", where)
-    priority = _value(lambda value: values.number(value, 0, 65535), one, "priority", where)
+    priority = 0 if not dialect.strict and "priority" not in one else _value(
+        lambda value: values.number(value, 0, 65535), one, "priority", where)  # [U]
     if "port_in" not in match:
         raise BadGraph(where + ".match.port_in", "is missing: %s<id> or %s<id>:<port>" % (dialect.sap, dialect.sf))
     port_in = _reference(match["port_in"], where + ".match.port_in", dialect, ports)
