@@ -57,7 +57,8 @@ def test_of_those_that_can_run_native_is_best_then_the_least_memory_then_the_nam
 
 
 def test_a_graph_may_name_its_template():
-    assert images([SMALL, FIREWALL], template="fw-nft")["template"] == "fw-nft"
+    for name in "fw-nft", "fw-nft.json":
+        assert images([SMALL, FIREWALL], template=name)["template"] == "fw-nft"
     assert "no template has it" in raises(Conflict, lambda: images([FIREWALL], template="other")).message
 
 

@@ -50,7 +50,8 @@ def candidates(sf, templates, read):
         except ValueError as error:
             raise BadGraph(sf.where + (".vnf_template" if sf.where.startswith("VNFs") else ".template"), str(error))
     if sf.template is not None:
-        return [template for template in templates if template.get("name") == sf.template]
+        return [template for template in templates if sf.template in (
+            template.get("name"), "%s.json" % template.get("name"))]  # [U]: the name of its file
     return [template for template in templates if template.get("functional-capability") == sf.name]
 
 
