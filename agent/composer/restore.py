@@ -339,7 +339,7 @@ def _make_lsi0(node, seen, found):
     if node.drivers.datapath == "netdev" and (made or not found.rules):
         yield steps.run("sh", "-c", DEAF, "deaf", *[name for name in node.interfaces if node.indexes.get(name)])
     if inband or not found.rules:  # those of management come before anything else
-        yield from vswitch.change_rules(names.LSI0, [flows.add(flow) for flow in node.flows()])
+        yield from vswitch.change_rules(names.LSI0, flows.anew(node.flows()))
     if inband:
         yield from node.inband.move(addresses, node.drivers.datapath)
 

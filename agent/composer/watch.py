@@ -234,7 +234,7 @@ class Watch:
                 self.prints[lsi] = found
             return False
         if names.NODE in wrong:
-            yield from self.switch.change_rules(names.LSI0, [flows.add(flow) for flow in self.node.flows()])
+            yield from self.switch.change_rules(names.LSI0, flows.anew(self.node.flows()))
         nobodys = set([number for number in wrong if names.NODE < number < OURS]) - set(entries)
         if nobodys:
             yield from self.switch.change_rules(lsi, [flows.delete_graph(number) for number in sorted(nobodys)])

@@ -33,6 +33,7 @@ eval "${%(variable)s-}"
 STATUS = """#!/bin/sh
 eval "${STATUS-}"
 """
+SOON = 5  # seconds until a node is as it was, from when the cause is gone (G4)
 LITTLE = {"memory": 24, "pids": 32, "cpu": 0.5}  # MiB, processes, cores
 SCRIPTS = {"start": "exec ./wire", "stop": "[ ! -e /sys/class/net/br0 ] || ip link del br0", "update": "exec ./wire"}
 
@@ -155,6 +156,15 @@ def world(node):
             break
         time.sleep(0.05)  # the agent is just looking
     return sorted(lines + ["process " + name for name in names])
+
+
+def until(true, within=SOON):
+    """Wait until a function returns what is true, and return that."""
+    end = time.monotonic() + within
+    while not (found := true()):
+        assert time.monotonic() < end, "not within %d s" % within
+        time.sleep(0.05)
+    return found
 
 
 def chain(*functions, name="g", **variables):

@@ -109,6 +109,11 @@ def delete_graph(number):
     return "delete cookie=0x%x/0xffffffff00000000" % names.cookie(number, 0)
 
 
+def anew(flows):
+    """Return the lines that put flows in, and take out what there is by their cookies: those of ports that are gone."""
+    return [delete(flow.cookie) for flow in flows] + [add(flow) for flow in flows]
+
+
 def change(old, new):
     """Return the lines that make the flows `old` into `new`; what is in both is not touched, counters included.
 
