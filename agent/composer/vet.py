@@ -45,7 +45,7 @@ def _interface(node, sap):
 
 def _tunnel(node, sap, addresses):
     """Raise Conflict unless a tunnel can begin at its address here."""
-    local, place = sap.options["local"], "%s.%s.local-ip" % (sap.where, sap.kind)
+    local, place = sap.options["local"], sap.within + ".local-ip"
     if not any([address.partition("/")[0] == local for _, address in addresses]):
         raise Conflict(place, "%s is no address of this node, those are %s" % (
             local, ", ".join(sorted([address.partition("/")[0] for _, address in addresses]))))
@@ -59,7 +59,7 @@ def _address(sap, addresses):
     wanted = sap.options["address"].partition("/")[0]
     for name, address in sorted(addresses):
         if address.partition("/")[0] == wanted and not names.number(name):
-            raise Conflict("%s.%s.IPv4" % (sap.where, sap.kind), "%s is the address of %s already" % (wanted, name))
+            raise Conflict(sap.within + ".IPv4", "%s is the address of %s already" % (wanted, name))
 
 
 def way(node, sap, addresses):

@@ -14,8 +14,9 @@ from collections import namedtuple
 from . import values
 from .errors import BadGraph, Conflict, listed, show, unknown
 
-# vlan None: the interface but for its VLAN SAPs; options: {name: text or number}, of kinds that have no interface
-SAP = namedtuple("SAP", ("id", "kind", "interface", "vlan", "options", "where"))
+# vlan None: the interface but for its VLAN SAPs; options: {name: text or number}, of kinds that have no interface; where, within:
+# the places in the JSON of the SAP and of what its type says
+SAP = namedtuple("SAP", ("id", "kind", "interface", "vlan", "options", "where", "within"))
 
 # keys: (as JSON has it, name of the option, reader, default or NEEDED); tunnel: (the switch's name of it, the device's type
 # for ip(8), that device's word for the key, its other words: packets that are too long are fragmented, whatever is in them,
@@ -116,7 +117,7 @@ def parse(one, where, strict, later):
             raise BadGraph(place + ".remote-ip", "should be the address of another node, not local-ip itself")
         if options.pop("secure", False):
             later.append(Conflict(place + ".secure", "this node cannot encrypt tunnels: leave it out for a plain one"))
-    return SAP(name, kind, options.pop("interface", ""), options.pop("vlan", None), options, where)
+    return SAP(name, kind, options.pop("interface", ""), options.pop("vlan", None), options, where, place)
 
 
 def _check_host(options, place, later):
