@@ -9,7 +9,8 @@ from .core import actions, matches, saps
 ID = {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"}
 PORT_ID = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$"}
 MAC = {"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "example": "02:00:00:00:00:01"}
-TEXT, TRUTH, NUMBER = {"type": "string"}, {"type": "boolean"}, {"type": "integer"}
+TEXT, TRUTH, NUMBER, EMPTY = {"type": "string"}, {"type": "boolean"}, {"type": "integer"}, {"enum": [""]}
+IPV4 = "[0-9]{1,3}([.][0-9]{1,3}){3}"
 YES = {"enum": [True, "true", "True", 1, "", {}, None], "nullable": True, "description": "true, or left out"}
 REFUSED = ", 400, 401, 403, 409, 413, 500, 503, 507"  # what a write of a graph may be answered
 
@@ -186,11 +187,16 @@ def _sap(kind, keys):
     """Return the schema of a SAP of one type."""
     known = {"vlan": _number(1, 4094), "key": _number(0, 0xffffff if kind == "vxlan" else 0xffffffff), "ttl": _number(1, 255),
              "port": _number(1, 65535), "mac": MAC, "secure": dict(TRUTH, description="true is not offered by this agent: 409"),
-             "configuration": {"type": "string", "enum": ["static", "dhcp"]},
-             "local": dict(TEXT, example="192.0.2.1"), "remote": dict(TEXT, example="192.0.2.2"),
-             "address": dict(TEXT, example="192.168.1.1/24")}
-    inner = _strict(dict([(key, known.get(option, TEXT)) for key, option, _, _ in keys]),
-                    [key for key, _, _, default in keys if default is saps.NEEDED])
+             "configuration": dict(TEXT, pattern="^([Ss][Tt][Aa][Tt][Ii][Cc]|[Dd][Hh][Cc][Pp])$", example="static"),
+             "local": dict(TEXT, pattern="^%s$" % IPV4, example="192.0.2.1"),
+             "remote": dict(TEXT, pattern="^%s$" % IPV4, example="192.0.2.2"), "group": ID,
+             "address": dict(TEXT, pattern="^%s/[0-9]{1,2}$" % IPV4, example="192.168.1.1/24")}
+    found = {}
+    for key, option, _, default in keys:
+        one = known.get(option, TEXT)
+        for spelling in [key] + [other for other in saps.SPELLINGS if saps.SPELLINGS[other] == key]:
+            found[spelling] = one if default is saps.NEEDED else {"anyOf": [one, EMPTY]}
+    inner = _strict(found, [key for key, _, _, default in keys if default is saps.NEEDED])
     return _strict({"id": ID, "name": TEXT, "type": {"enum": [kind]}, kind: inner}, ("id", "type", kind))
 
 

@@ -31,6 +31,15 @@ CHANGES = [  # (match, actions before the output)
     (IPV6, [{"set_ip_src_address": "fe80::1"}, {"set_ip_dst_address": "::1"}, {"dec_ttl": True}]),
     (TCP, [{"set_l4_src_port": 1}, {"set_l4_dst_port": 65535}, {"dec_ttl": ""}]),
 ]
+ENDS = {"local-ip": "192.0.2.1", "remote-ip": "192.0.2.2"}  # of tunnels, which the node must have one of
+OWN = [  # SAPs that are ports of their own
+    {"id": "gre", "type": "gre", "gre": dict(ENDS, **{"gre-key": "0x7", "ttl": "", "secure": False})},
+    {"id": "old", "type": "gre-tunnel", "gre-tunnel": dict(ENDS, **{"gre-key": 8, "ttl": 9})},
+    {"id": "vx", "type": "vxlan", "vxlan": dict(ENDS, vni=7, port="8472")},
+    {"id": "in", "type": "internal", "internal": {"internal-group": "friends"}},
+    {"id": "too", "name": "the same", "type": "internal", "internal": {"internal-group": "friends"}},
+    {"id": "me", "type": "host-stack", "host-stack": {"configuration": "Static", "IPv4": "192.168.1.1/24", "mac": MAC}},
+    {"id": "also", "type": "hoststack", "hoststack": {"configuration": "DHCP", "ipv4": "", "mac": ""}}]
 VARIABLES = {"RULES": "drop tcp 80; accept", "EMPTY": "", "_X9": "a line\nand 'another' $(one)"}
 
 
@@ -52,6 +61,8 @@ def graphs(interface):
     found += [_graph(saps, [], changing), _graph(saps, [firewall], as_objects), _graph([], [], [])]
     found += [_graph(saps, [firewall, _within(), _named()], _chain()), _graph(saps, [], [
         _rule("d", 65535, {"port_in": SAP + "guest"}, {"drop": True}), _rule("e", 0, {"port_in": SAP + "lan"}, [{"drop": 1}])])]
+    found += [_graph(saps + OWN, [_named()], _pairs([SAP + sap["id"] for sap in saps + OWN] + [SF + "br.1:0x1"])),
+              _graph(OWN, [], []), _graph(OWN[3:4], [], _pairs([SAP + "in", SAP + "in"]))]
     return found + [_second(graph["sffg"]) for graph in found]
 
 
@@ -82,10 +93,15 @@ def _chain():
     """lan -> fw -> own -> br.1 -> guest, and back."""
     way = [SAP + "lan", "sf:fw:inside:0", "sf:fw:out", "sf:own:port:1", "sf:own:x", "sf:br.1:0x1", "sf:br.1:0x2",
            SAP + "guest"]
+    return _pairs(way)
+
+
+def _pairs(way):
+    """Return the rules that join the first port with the second, the third with the fourth, and so on."""
     rules = []
     for index in range(0, len(way), 2):
         for port, other in ((way[index], way[index + 1]), (way[index + 1], way[index])):
-            rules.append(_rule("%d" % len(rules), 1, {"port_in": port}, {"output_to_port": other}))
+            rules.append(_rule("%d" % len(rules), 1 + len(rules), {"port_in": port}, {"output_to_port": other}))
     return rules
 
 

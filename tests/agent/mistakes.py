@@ -17,9 +17,11 @@ SECOND = {"forwarding-graph": {
     "big-switch": {"flow-rules": [
         {"id": "1", "priority": 10, "match": {"port_in": "endpoint:lan"}, "actions": [{"output_to_port": "vnf:f:a"}]},
         {"id": "2", "priority": 20, "match": {"port_in": "vnf:f:b"}, "actions": [{"output_to_port": "endpoint:guest"}]}]}}}
+ENDS = {"local-ip": "192.0.2.1", "remote-ip": "192.0.2.2"}  # of tunnels; the node has neither
+ME = {"id": "me", "type": "host-stack", "host-stack": {"configuration": "static", "IPv4": "192.168.1.1/24"}}
 THERE = {"sffg": {
     "id": "there", "SFs": [{"id": "br", "name": "bridge", "ports": [{"id": "1"}, {"id": "2"}]}],
-    "saps": [{"id": "wan", "type": "interface", "interface": {"if-name": "wan0"}}], "flowrules": [
+    "saps": [{"id": "wan", "type": "interface", "interface": {"if-name": "wan0"}}, ME], "flowrules": [
         {"id": "in", "priority": 100, "match": {"port_in": SAP + "wan"}, "actions": {"output_to_port": "sf:br:1"}}]}}
 GONE = object()  # the value of a key that is not there
 TEMPLATE = {"name": "own", "vnf-type": "native", "uri-image": "bridge.tgz", "ports": [{"position": "1-N", "min": 2}]}
@@ -99,6 +101,19 @@ PLACES += [
     ("saps[0].interface.if-name", ["lan0"], "1 to 15 letters"),
 ]
 PLACES += [("saps[1].vlan.vlan-id", value, "from 1 to 4094") for value in (0, 4095, "x", True, 25.0, None, "", "-1", [25])]
+PLACES += [("saps[2]", {"id": "x", "type": kind, kind: inner}, right, "saps[2].%s%s" % (kind, key)) for kind, inner, key, right in (
+    ("gre", {}, ".local-ip", "is missing"), ("gre", dict(ENDS, **{"gre-key": -1}), ".gre-key", "from 0 to 4294967295"),
+    ("gre", dict(ENDS, **{"gre-key": 1, "ttl": 0}), ".ttl", "from 1 to 255"), ("gre", dict(ENDS, key=1), ".key", "gre-key"),
+    ("gre", {"local-ip": "192.0.2.1", "remote-ip": "192.0.2.1", "gre-key": 1}, ".remote-ip", "another node"),
+    ("gre", dict(ENDS, **{"gre-key": 1, "secure": 2}), ".secure", "true or false"), ("gre", [], "", '"local-ip" and "remote-ip"'),
+    ("gre-tunnel", dict(ENDS, **{"remote-ip": "::1"}), ".remote-ip", "IPv4 address"), ("vxlan", dict(ENDS), ".vni", "is missing"),
+    ("vxlan", dict(ENDS, vni=1, port=65536), ".port", "from 1 to 65535"), ("host-stack", {}, ".configuration", "is missing"),
+    ("host-stack", {"configuration": "fixed"}, ".configuration", "static or dhcp"),
+    ("host-stack", {"configuration": "static", "IPv4": ""}, ".IPv4", "is missing: a static"),
+    ("host-stack", {"configuration": "dhcp", "IPv4": "10.0.0.1/8"}, ".IPv4", "leave it out"),
+    ("hoststack", {"configuration": "static", "ipv4": "10.0.0.1"}, ".IPv4", "with the length of its network"),
+    ("host-stack", {"configuration": "static", "IPv4": "10.0.0.0/8"}, ".IPv4", "not of its whole network"),
+    ("internal", {"internal-group": ""}, ".internal-group", "1 to 64"), ("internal", {"group": "a"}, ".group", "internal-group"))]
 PLACES += [
     ("saps[1].vlan.vlan-id", GONE, "is missing"), ("flowrules", "x", "should be a list"),
     ("flowrules[0]", 5, "should be an object"), ("flowrules[0].id", GONE, "is missing"),
@@ -241,6 +256,12 @@ NODE = [
      "rule in of graph there match the same packets of wan0 at priority 100"),
     ({"saps[0].interface.if-name": "wan0", "flowrules[0].priority": 100, "flowrules[0].match.protocol": "tcp"},
      "flowrules[0].match", "rule in of graph there"),
+    ({"saps[2]": {"id": "x", "type": "gre", "gre": dict(ENDS, **{"gre-key": 1})}}, "saps[2].gre.local-ip", "no address of this node"),
+    ({"saps[2]": {"id": "x", "type": "vxlan", "vxlan": dict(ENDS, vni=1)}}, "saps[2].vxlan.local-ip", "192.168.1.1"),
+    ({"saps[2]": {"id": "x", "type": "gre", "gre": dict(ENDS, **{"gre-key": 1, "secure": True})}}, "saps[2].gre.secure", "leave it out"),
+    ({"saps[2]": ME}, "saps[2]", "address 192.168.1.1 is that of another SAP, of graph there"),
+    ({"saps[2]": ME, "saps[3]": dict(ME, id="too")}, "saps[2]", "of graph there"),
+    ({"saps[2]": dict(ME, **{"host-stack": {"configuration": "pppoe"}})}, "saps[2].host-stack.configuration", "those are dhcp, static"),
     ({"SFs[0].name": "bridgf"}, "SFs[0]", "there are bridge, dhcp, firewall, nat, router"),
     ({"SFs[0].template": "bridgf"}, "SFs[0]", "no template has it"),
     ({"SFs[0].name": "firewall", "SFs[0].ports[2]": {"id": "c"}}, "SFs[0]", "has 2 ports, wanted are 3"),
@@ -251,6 +272,9 @@ NODE = [
     ({"SFs[0].ports[0].ip": "10.0.0.1/24"}, "SFs[0].ports[0].ip", "as a variable of the function"),
 ]
 SECOND_NODE = [
+    ({"end-points[2]": ME}, "end-points[2]", "of graph there"),
+    ({"end-points[2]": {"id": "x", "type": "gre-tunnel", "gre-tunnel": dict(ENDS, **{"gre-key": "1", "more": 1})}},
+     "end-points[2].gre-tunnel.local-ip", "no address of this node"),
     ({"node-config": {"a": 1}}, "node-config", "leave it out"),
     ({"unify-monitoring": "x"}, "unify-monitoring", "leave it out"),
     ({"VNFs[0].ports[0].unify-ip": "1.2.3.4"}, "VNFs[0].ports[0].unify-ip", "as a variable"),

@@ -19,6 +19,7 @@ import pytest
 import corpus
 import mutation
 import world
+from composer import host
 from graphs import graph, rule, sap, sf, vlan_sap
 
 SEED = 20260201
@@ -35,6 +36,12 @@ OTHER_DOORS = [("GET", "/graphs/%s"), ("GET", "/graphs/%s/status"), ("DELETE", "
 NAMES = ["there", "there", "fw", "status", "trace", "stop", "restart"]
 GOOD = [json.dumps(graph) for graph in corpus.graphs(world.INTERFACE)]
 ANSWERS = {200, 201, 202, 400, 409}
+
+
+@pytest.fixture(autouse=True)
+def addresses(monkeypatch):
+    """The node has the address at which the tunnels of the corpus begin, whatever this machine has."""
+    monkeypatch.setattr(host, "addresses", lambda: {("lsi0", corpus.ENDS["local-ip"] + "/24")})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import corpus
 import world
 from composer import openapi, rest
 from composer.core import actions, errors, matches, sffg
-from graphs import both, graph, rule, sap, sf
+from graphs import both, graph, host_stack, internal, rule, sap, sf, tunnel
 
 DOCUMENT = json.loads(json.dumps(openapi.document()))
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -138,8 +138,8 @@ def test_the_refusals_are_those_that_there_are():
 
 def test_the_examples_are_graphs_of_one_meaning():
     one, other = [sffg.parse(EXAMPLES[name]) for name in ("SF-FG", "NF-FG")]
-    for part in ("sfs", "saps", "rules"):
-        assert [one[:-1] for one in getattr(one, part)] == [two[:-1] for two in getattr(other, part)]  # all but their places
+    for part, places in (("sfs", 1), ("saps", 2), ("rules", 1)):
+        assert [one[:-places] for one in getattr(one, part)] == [two[:-places] for two in getattr(other, part)]
 
 
 @pytest.mark.parametrize("body", list(EXAMPLES.values()) + corpus.graphs("eth0"))
@@ -165,14 +165,21 @@ def test_the_schema_has_the_keys_that_are_read_and_no_others():
 
 
 PORT = {"id": "a", "mac": "02:00:00:00:00:01", "trusted": True}
-GOOD = graph("g", [sap("lan", "eth0")], [sf("fw", "firewall", PORT, A="b")],
+GOOD = graph("g", [sap("lan", "eth0"), tunnel("gre", "192.0.2.1", "192.0.2.2", 7), host_stack("me", "192.168.1.1/24"),
+                   internal("in", "friends"), tunnel("vxlan", "192.0.2.1", "192.0.2.2", 7)], [sf("fw", "firewall", PORT, A="b")],
              rule("1", "lan", {"set_vlan_id": 5}, "fw:a", protocol="tcp", dest_port=80))
 BAD = [  # where, and what is put there; None takes it away
     ("sffg.id", "a b"), ("sffg.id", "x" * 65), ("sffg.id", 5), ("sffg.SFs", {}), ("sffg.SFs", [5]), ("sffg.saps", "x"),
     ("sffg.more", 1), ("more", 1), ("sffg", []), ("sffg.SFs.0.id", None), ("sffg.SFs.0.ports.0.id", "a b"),
     ("sffg.SFs.0.ports.0.mac", "02:00"), ("sffg.SFs.0.ports.0.more", 1), ("sffg.SFs.0.more", 1), ("sffg.SFs.0.variables.A", 5),
     ("sffg.SFs.0.variables", []), ("sffg.saps.0.type", "wifi"), ("sffg.saps.0.interface", None), ("sffg.saps.0.more", 1),
-    ("sffg.saps.0.interface.if-name", None), ("sffg.flowrules.0.id", None), ("sffg.flowrules.0.priority", None),
+    ("sffg.saps.0.interface.if-name", None), ("sffg.saps.1.gre.local-ip", None), ("sffg.saps.1.gre.remote-ip", "host"),
+    ("sffg.saps.1.gre.gre-key", None), ("sffg.saps.1.gre.gre-key", 1 << 32), ("sffg.saps.1.gre.ttl", 256),
+    ("sffg.saps.1.gre.vni", 7), ("sffg.saps.1.gre.secure", "perhaps"), ("sffg.saps.1.gre", []), ("sffg.saps.1.type", "vxlan"),
+    ("sffg.saps.2.host-stack.configuration", "manual"), ("sffg.saps.2.host-stack.configuration", None),
+    ("sffg.saps.2.host-stack.IPv4", "192.168.1.1"), ("sffg.saps.2.host-stack.mac", "02:00"), ("sffg.saps.2.host-stack.IPv6", ""),
+    ("sffg.saps.3.internal.internal-group", "a b"), ("sffg.saps.3.internal.group", "a"), ("sffg.saps.3.internal", None),
+    ("sffg.saps.4.vxlan.vni", 1 << 24), ("sffg.saps.4.vxlan.port", 0), ("sffg.saps.4.vxlan.gre-key", 1), ("sffg.flowrules.0.id", None), ("sffg.flowrules.0.priority", None),
     ("sffg.flowrules.0.actions", None), ("sffg.flowrules.0.priority", 65536),
     ("sffg.flowrules.0.priority", "high"), ("sffg.flowrules.0.match", None), ("sffg.flowrules.0.match.port_in", "lan"),
     ("sffg.flowrules.0.match.port_in", None), ("sffg.flowrules.0.match.dest_port", 65536),
