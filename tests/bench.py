@@ -15,6 +15,7 @@ import time
 
 import footprint
 import graphs
+import reach
 import recovery
 from floor import Floor
 from node import END, ROOT, Agent, Host, Node, memory, wire
@@ -324,6 +325,7 @@ def main():
             footprint.imports(sheet)
             throughput(sheet)
         recover(sheet, world)
+    reach.kinds(sheet)
     many(sheet)
     sheet.write(ROOT + "/build/bench.json")
     print("%d figures in %.0f s, in build/bench.json; load now %.1f" % (

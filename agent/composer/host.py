@@ -44,6 +44,17 @@ def mtu(name):
         return int(file.read())
 
 
+def alias(name):
+    """Return what an interface was noted to be for, "" if it says nothing."""
+    try:
+        with open("/sys/class/net/%s/ifalias" % name) as file:
+            return file.read().strip()
+    except OSError as error:
+        if error.errno in SCARCE:
+            raise
+        return ""
+
+
 def interfaces():
     return os.listdir("/sys/class/net")
 

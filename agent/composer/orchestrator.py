@@ -6,7 +6,7 @@ its plan, whose steps the system performs.  What is accepted is stored; what cou
     PUT  ->  Job  ->  head of its graph's queue: conflicts, resolve, place  ->  plan  ->  store  ->  answer
 """
 from . import auth, changes, host, log, restore, vet
-from .core import flows, names, placing, plan, resolver, steps, stored
+from .core import flows, names, placing, plan, resolver, saps, steps, stored
 from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, failed
 from .events import Events
 from .inband import Inband
@@ -284,7 +284,8 @@ class Orchestrator:
         images = resolver.resolve(graph, self.templates() if graph.sfs else (), self.drivers, old["sfs"],
                                   self.repository.read)
         return placing.place(old, graph, images, self._number(), self.config.runtime, vet.groups(self, graph),
-                             lambda sap: vet.way(self, sap, host.addresses()))
+                             lambda sap: vet.way(self, sap, host.addresses()) if saps.place(sap) == saps.TUNNEL
+                             else vet.mac(self, graph_id, sap))
 
     def keeps(self, segment, graph_id):
         """Say whether another graph than this one needs a segment."""

@@ -183,13 +183,14 @@ def compare(node, seen, busy):
     found.rules = bool(life) and seen["lives"].get(names.LSI0) == life
     _compare_interfaces(node, seen, links, found)
     found.inband = node.inband.interface in links and node.inband.missing(addresses)
-    wanted = {"lsis": set(), "ports": set(), "spaces": set()}
+    wanted = {"lsis": set(), "ports": set(), "spaces": set(), "clients": set()}
     for entry in node.graphs.values():
         for placed in entry.both():
             lsis, ports = placing.on_switch(placed)
             wanted["lsis"].update(lsis)
             wanted["ports"].update(ports)
             wanted["spaces"].update([sf["netns"] for sf in placed["sfs"].values()])
+            wanted["clients"].update([sap["home"] for sap in placed["saps"].values()])
         if entry.both() and entry.id not in busy:
             broken = _broken(entry, seen, spaces, links, addresses, found)
             if broken is not None:
@@ -200,9 +201,20 @@ def compare(node, seen, busy):
     for kind, there in (("spaces", spaces), ("groups", groups)):
         found.unwanted[kind] = [name for name in there if name not in wanted["spaces"] and name.split(":")[1] not in busy]
     found.unwanted["ports"] += found.lost
+    found.unwanted["devices"] = sorted([name for name in links if names.number(name) is not None
+                                        and name not in wanted["ports"] and _is_left(host.alias(name), busy)])
+    homes = node.config.runtime + "/saps/"
+    found.unwanted["clients"] = [homes + name for name in (os.listdir(homes) if os.path.isdir(homes) else ())
+                                 if homes + name not in wanted["clients"]]
     found.unwanted["strangers"] = sorted([name for name, mark in seen["ports"].items()
                                           if mark == NODE_MARK and name not in node.interfaces])
     return found
+
+
+def _is_left(alias, busy):
+    """Say whether a device of the kernel with this alias is ours, and no graph's that is busy."""
+    mark, _, graph_id = alias.partition(":")
+    return mark == names.MARK and graph_id not in busy
 
 
 def _compare_interfaces(node, seen, links, found):
@@ -302,7 +314,8 @@ def _remove_unwanted(node, seen, found):
     if parts:
         yield from vswitch.dismantle(parts)
     wishes = [steps.ungroup(name) for name in unwanted["groups"]] \
-        + [steps.ip("link", "del", name) for name in unwanted["ports"]] \
+        + [steps.ip("link", "del", name) for name in unwanted["ports"] + unwanted["devices"]] \
+        + [access.end(home) for home in unwanted["clients"]] \
         + [steps.ip("netns", "del", name) for name in unwanted["spaces"]]
     if wishes:
         failures = [error for error in (yield wishes) if isinstance(error, Exception)]

@@ -1,6 +1,4 @@
 """Vetting: what a graph wants of this node against what the node has now; what it cannot have is a Conflict (409)."""
-import os
-
 from . import host
 from .core import names, placing, saps, sffg
 from .core.access import CLIENTS
@@ -62,11 +60,17 @@ def _address(sap, addresses):
             raise Conflict(sap.within + ".IPv4", "%s is the address of %s already" % (wanted, name))
 
 
+def mac(node, graph_id, sap):
+    """Return the MAC address of a port to the node: always the same one, so that its neighbours and a DHCP server know it
+    again when it was away, and on no other node."""
+    from hashlib import sha256
+    there = [name for name in node.interfaces if host.has_interface(name)]
+    seed = "%s %s %s" % (host.mac(there[0]) if there else node.config.node, graph_id, sap.id)
+    return "02:" + sha256(seed.encode()).digest()[:5].hex(":")
+
+
 def way(node, sap, addresses):
-    """Return how the node makes the end of a tunnel: by the switch, or as a device of the kernel; of a port to the node
-    itself, a MAC address, by which its neighbours and a DHCP server know it from then on."""
-    if saps.place(sap) != saps.TUNNEL:
-        return "02:" + os.urandom(5).hex(":")
+    """Return how the node makes the end of a tunnel: by the switch, or as a device of the kernel."""
     if node.drivers.tunnels != "auto":
         return node.drivers.tunnels
     return placing.SWITCH if _can_switch(node, sap.options["local"], addresses) else placing.DEVICE

@@ -10,19 +10,24 @@ import pytest
 
 from crash import FULL, SEED, Crash, meaning, sample
 from function import pings
-from graphs import vlan_sap, wire
-from place import Place, chain
+from graphs import both, graph, host_stack, internal, tunnel, vlan_sap, wire
+from place import LAN, Place, chain
 
 SAMPLE = 6  # things of each story that are tried in `make test`
 MOMENTS = 500 if FULL else 8
 OLD, NEW = chain("v", "w", "x"), chain("v", "w", "y")
 PLAIN = wire("g", vlan_sap("a", "lan0", 1), vlan_sap("b", "wan0", 1))
-STORIES = {"deploy": (None, NEW), "update": (OLD, NEW), "delete": (NEW, None), "deploy on LSI-0": (None, PLAIN)}
+FAR = graph("g", [LAN, internal("i", "yard"), tunnel("vxlan", "192.0.2.1", "192.0.2.2", 8), host_stack("me", "10.0.0.9/24"),
+                  host_stack("lease")], [], *both("1", "lan", "me"), *both("2", "i", "vxlan"), *both("3", "lease", "i", priority=2))
+STORIES = {"deploy": (None, NEW), "update": (OLD, NEW), "delete": (NEW, None), "deploy on LSI-0": (None, PLAIN),
+           "deploy SAPs": (None, FAR), "delete SAPs": (FAR, None)}
 
 
 @pytest.fixture(scope="module")
 def shared():
     with Place() as place:
+        place.node.run("ip", "address", "add", "192.0.2.1/32", "dev", "lo")  # where a tunnel can begin that is a device
+        place.agent.config["ovs"]["tunnels"] = "device"
         place.crash = Crash(place)
         place.worlds = {}  # an update keeps links that a deploy would not make, so there are two ways to NEW
         for old, new in STORIES.values():
@@ -52,7 +57,7 @@ def judge(place, old, new, said):
         time.sleep(0.1)
     assert meaning(place) == place.worlds[str(old), str(body)], said
     if body and body != PLAIN:
-        assert pings(place.lan, "10.0.0.2"), said
+        assert pings(place.lan, "10.0.0.9" if body == FAR else "10.0.0.2"), said
     return body
 
 

@@ -5,7 +5,7 @@
 
 Each function yields steps for what `new` has and `old` has not, or the other way round; both are placed graphs.
 """
-from . import placing, saps
+from . import names, placing, saps
 from .errors import Conflict, StepFailed
 from .steps import ip, run
 
@@ -14,7 +14,11 @@ APART = """\
 cd /proc/sys/net && echo 0 >ipv4/conf/"$1"/forwarding && { ! test -d ipv6/conf/"$1" || echo 1 >ipv6/conf/"$1"/disable_ipv6; }
 """
 # $1: folder of the SAP  $2...: the client, which stays.  stdin: its script
-START = 'mkdir -p "$1" && cat >"$1/script" && chmod 755 "$1/script" && shift && { "$@" </dev/null >/dev/null 2>&1 & }'
+START = """\
+home=$1 && shift && mkdir -p "$home" && cat >"$home/script" && chmod 755 "$home/script" || exit
+"$@" </dev/null >/dev/null 2>&1 &
+echo $! >"$home/pid"
+"""
 # $1: folder of the SAP  $2: its port, which the client was told
 STOP = 'pid=$(cat "$1/pid") && tr "\\0" " " <"/proc/$pid/cmdline" | grep -q " $2 " && kill "$pid"; rm -rf "$1"'
 # Called by a DHCP client when it has got an address or lost it, by the names of udhcpc or those of dhclient.
@@ -32,12 +36,12 @@ done
 test -z "$new" || test -z "${router-}" || ip route add default via "${router%% *}" dev "$interface" 2>/dev/null
 exit 0
 """
-UDHCPC = ("-f", "-A", "3", "-p", "%(home)s/pid", "-s", "%(home)s/script", "-i", "%(port)s", "-S")
+UDHCPC = ("-f", "-A", "3", "-s", "%(home)s/script", "-i", "%(port)s", "-S")
 # DHCP clients, the best first: what runs each in the foreground; the port is never the last word
 CLIENTS = (
     ("udhcpc", ("udhcpc",) + UDHCPC),
     ("busybox", ("busybox", "udhcpc") + UDHCPC),
-    ("dhclient", ("dhclient", "-d", "-pf", "%(home)s/pid", "-lf", "%(home)s/leases", "-sf", "%(home)s/script", "%(port)s", "-4")))
+    ("dhclient", ("dhclient", "-d", "-pf", "%(home)s/own", "-lf", "%(home)s/leases", "-sf", "%(home)s/script", "%(port)s", "-4")))
 
 
 def make(new, old):
@@ -47,7 +51,7 @@ def make(new, old):
         wishes.append(ip("link", "add", port, *saps.tunnel_device(sap)))
         if _there(old, sap, port):
             wishes.append(ip("link", "set", port, *saps.tunnel_change(sap)))
-        wishes.append(ip("link", "set", port, "mtu", "1500", "up"))
+        wishes.append(ip("link", "set", port, "mtu", "1500", "alias", names.alias(new["id"]), "up"))
     try:
         if wishes:
             yield wishes
@@ -91,6 +95,11 @@ def release(old, new):
     for sap, port in own(old):
         if _is_host(old, sap) and sap.options["configuration"] == "dhcp" and not _there(new, sap, port):
             yield _stop(old, sap, port)
+
+
+def end(home):
+    """Return the step that ends the DHCP client of a SAP that nobody has any more; home: its folder."""
+    return run("sh", "-c", STOP, "dhcp", home, home.rpartition("/")[2])
 
 
 def own(placed):

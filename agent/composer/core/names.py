@@ -41,6 +41,11 @@ def segment(group):
     return "seg%d" % group
 
 
+def alias(graph):
+    """Return the mark of a device of the kernel that is a graph's: it is not the switch's, which has external_ids."""
+    return "%s:%s" % (MARK, graph)
+
+
 def belongs(name, number):
     """Say whether an interface's name is one that the graph of this number could need."""
     return name == lsi(number) or name.startswith("l%d" % number) and name[len("l%d" % number):][:1] in ("v", "w", "s", "a", "b")
