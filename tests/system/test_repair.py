@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from crash import FULL
 from function import pings
 from graphs import both, graph, rule, sf, vlan_sap
 from node import wire as wired
@@ -77,14 +78,20 @@ def test_what_is_taken_away_comes_back_and_no_other_function_is_touched(place, w
 
 
 def test_a_rule_that_somebody_changes_is_changed_back(place):
-    """Also one that only steals the match of ours; a rule of somebody else stays."""
+    """Also one that only steals the match of ours; a rule of somebody else stays.
+
+    A rule that is changed is found when its LSI has its turn, which takes most of a minute; in `make test` another rule
+    comes, and all are looked at.
+    """
     place.put(HOME)
     before = place.world()
     place.node.ovs("ofctl", "-O", "OpenFlow14", "add-flow", "lsi0", "cookie=0x77,table=0,priority=60007,dl_type=0x88cc,actions=drop")
-    time.sleep(2 * SEEN)
+    if FULL:
+        time.sleep(2 * SEEN)  # nothing but the change is new
     place.node.ovs("ofctl", "-O", "OpenFlow14", "mod-flows", "lsi0", "table=1,in_port=lan0,actions=drop")
-    time.sleep(0.6)  # until the datapath knows
-    assert not pings(place.lan, "10.0.0.2", within=1)
+    if FULL:
+        time.sleep(0.6)  # until the datapath knows
+        assert not pings(place.lan, "10.0.0.2", within=1)
     assert [line for line in place.flows("lsi0") if "0x77" in line]
     foreign = ["+ flow lsi0  cookie=0x77, priority=60007,dl_type=0x88cc actions=drop"]
     end = time.monotonic() + RULE

@@ -182,6 +182,7 @@ def test_a_daemon_that_talks_for_ever_costs_nobody_anything(place):
     assert place.metric("process_resident_memory_bytes") < 40e6
 
 
+@pytest.mark.long
 def test_a_script_that_ignores_the_end_is_killed_with_all_its_group(place):
     """The limit of a script is 30 s: see test_faults; here its children are counted too."""
     begun = time.monotonic()
