@@ -83,8 +83,8 @@ class FakeSystem:
         if program == "sh":
             self.world["client"][step.words[4].rpartition("/")[2]] = ""
             return ""
-        if step.words[:3] == ("ip", "address", "del"):
-            self.world["address"].pop((step.words[3], step.words[5]), None)
+        if step.words[:3] == ("ip", "address", "flush"):
+            self._forget("address", lambda name, _: name[1] == step.words[4])
             return ""
         if program == "ovs-ofctl" and "add-flows" in step.words:
             return self._bundle(step.words[-2], step.stdin.splitlines())
@@ -105,6 +105,8 @@ class FakeSystem:
             self._check(name in self.world["veth"] or name in [port for port, _, _ in self.world["port"]], "no device " + name)
             if words[0] == "address":
                 self.world["address"][words[2], name] = ""
+            elif "type" in words:  # what may be changed of a device comes first in its words
+                self.world["veth"][name] = " ".join(words[4:] + tuple(self.world["veth"][name].split()[len(words) - 4:]))
         elif words[:4:3] == ("link", "type"):
             self.world["veth"][words[2]] = " ".join(words[4:])
         elif words[:2] == ("link", "add"):

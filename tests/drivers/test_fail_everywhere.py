@@ -26,7 +26,13 @@ BRANCH = graph("g", [LAN, WAN, vlan_sap("v25", "lan0", 25)],
 FAR = graph("g", [LAN, internal("i", "yard"), tunnel("gre", "192.0.2.1", "192.0.2.2", 7), tunnel("vxlan", "192.0.2.1", "192.0.2.2", 8),
                   host_stack("me", "10.0.0.1/24"), host_stack("lease")], [],
             *both("1", "lan", "gre"), *both("2", "i", "vxlan"), *both("3", "me", "lease"))
-GRAPHS = {"plain": PLAIN, "vlan": VLAN, "chain": CHAIN, "branch": BRANCH, "far": FAR}
+# the same with other options: a tunnel to another node, a device with another key, another group, address and way to one
+ELSE = graph("g", [LAN, internal("i", "meadow"), tunnel("gre", "192.0.2.1", "192.0.2.3", 7), tunnel("vxlan", "192.0.2.1", "192.0.2.2", 9),
+                   tunnel("vxlan", "192.0.2.1", "192.0.2.4", 8, "more"), host_stack("me"), host_stack("lease", "10.0.0.2/24")], [],
+             *both("1", "lan", "gre"), *both("2", "i", "vxlan"), *both("3", "me", "lease"))
+NEAR = graph("g", [LAN, tunnel("vxlan", "192.0.2.1", "192.0.2.5", 8, ttl=9), host_stack("me", "10.0.0.3/24", mac="02:00:00:00:00:01")], [],
+             *both("1", "lan", "vxlan"))
+GRAPHS = {"plain": PLAIN, "vlan": VLAN, "chain": CHAIN, "branch": BRANCH, "far": FAR, "else": ELSE, "near": NEAR}
 UPDATES = [pair for pair in itertools.permutations(sorted(GRAPHS), 2)]
 EVERY = pytest.mark.parametrize("name", sorted(GRAPHS))
 LATE = pytest.mark.parametrize("late", [False, True], ids=["its work not done", "its work done"])
@@ -52,7 +58,7 @@ def place(body, old=NOTHING):
     images = {one.id: {"type": "native", "template": one.name, "image": "/repository/%s.tgz" % one.name,
                        "digest": one.name, "limits": {}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
               for one in found.sfs}
-    return placing.place(old, found, images, 1, "/runtime", {"yard": 1},
+    return placing.place(old, found, images, 1, "/runtime", {"yard": 1, "meadow": 2},
                          lambda sap: placing.DEVICE if sap.kind == "vxlan" else placing.SWITCH)
 
 

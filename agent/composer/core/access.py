@@ -74,12 +74,8 @@ def configure(new, old, client):
         before = _there(old, sap, port)
         if before and before.options["configuration"] == "dhcp":
             yield _stop(old, sap, port)
-            yield run("ip", "address", "flush", "dev", port)  # and with it what the client set: its address, and the routes
-        elif before and before.options["address"] != sap.options["address"]:
-            try:
-                yield run("ip", "address", "del", before.options["address"], "dev", port)
-            except StepFailed:
-                pass  # it is not there
+        if before and before.options["address"] != sap.options["address"]:
+            yield run("ip", "address", "flush", "dev", port)  # the routes of a client go with its address
         if not before:
             yield run("sh", "-c", APART, "apart", port)
         if sap.options["configuration"] == "static":
