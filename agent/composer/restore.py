@@ -190,7 +190,7 @@ def compare(node, seen, busy):
             wanted["lsis"].update(lsis)
             wanted["ports"].update(ports)
             wanted["spaces"].update([sf["netns"] for sf in placed["sfs"].values()])
-            wanted["clients"].update([sap["home"] for sap in placed["saps"].values()])
+            wanted["clients"].update(access.clients(placed))
         if entry.both() and entry.id not in busy:
             broken = _broken(entry, seen, spaces, links, addresses, found)
             if broken is not None:
@@ -313,9 +313,12 @@ def _remove_unwanted(node, seen, found):
         + [vswitch.UNMAKE["sap"]("", name, "", "") for name in unwanted["ports"] + unwanted["strangers"] + found.renewed]
     if parts:
         yield from vswitch.dismantle(parts)
+    for home in unwanted["clients"]:  # and the address that one has got
+        yield access.end(home)
+        if host.has_interface(home.rpartition("/")[2]):
+            yield steps.run("ip", "address", "flush", "dev", home.rpartition("/")[2])
     wishes = [steps.ungroup(name) for name in unwanted["groups"]] \
         + [steps.ip("link", "del", name) for name in unwanted["ports"] + unwanted["devices"]] \
-        + [access.end(home) for home in unwanted["clients"]] \
         + [steps.ip("netns", "del", name) for name in unwanted["spaces"]]
     if wishes:
         failures = [error for error in (yield wishes) if isinstance(error, Exception)]

@@ -5,13 +5,17 @@ import pytest
 
 from crash import meaning
 from function import pings
-from graphs import vlan_sap, wire
+from graphs import both, graph, host_stack, internal, vlan_sap, wire
 from place import Place, chain
 from shims import KILLED, WAYS, Shims
 
 OLD, NEW = chain("v", "w"), chain("v", "x")  # function w goes, x comes, links and rules change
 LITTLE, OTHER = chain("w"), chain("x")
 PLAIN = wire("g", vlan_sap("a", "lan0", 1), vlan_sap("b", "lan0", 2))  # stays on LSI-0
+
+
+ENDS = graph("g", [vlan_sap("a", "lan0", 1), internal("b", "group"), host_stack("c", "192.168.77.1/24"), host_stack("d")], [],
+             *both("1", "a", "b"), *both("2", "c", "d"))
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +82,8 @@ def test_a_delete_that_fails_at_any_call_goes_forward(place, way):
         assert not place.changes(before), "call %d of %d: %s" % (call, calls, answer)
 
 
-@pytest.mark.parametrize("old, new", [(None, OTHER), (None, PLAIN), (LITTLE, OTHER), (OTHER, None), (PLAIN, None)],
-                         ids=["deploy", "deploy on LSI-0", "update", "delete", "delete on LSI-0"])
+@pytest.mark.parametrize("old, new", [(None, OTHER), (None, PLAIN), (LITTLE, OTHER), (OTHER, None), (PLAIN, None), (None, ENDS), (ENDS, None)],
+                         ids=["deploy", "deploy on LSI-0", "update", "delete", "delete on LSI-0", "deploy of SAPs", "delete of SAPs"])
 def test_an_agent_killed_at_any_call_makes_it_good_at_its_next_start(place, old, new):
     """What was answered counts: an interrupted update is the old graph, an interrupted delete may be either.
 

@@ -73,7 +73,7 @@ def configure(new, old, client):
     for sap, port in _differing(new, old, _is_host):
         before = _there(old, sap, port)
         if before and before.options["configuration"] == "dhcp":
-            yield _stop(old, sap, port)
+            yield _stop(old, sap)
         if before and before.options["address"] != sap.options["address"]:
             yield run("ip", "address", "flush", "dev", port)  # the routes of a client go with its address
         if not before:
@@ -90,11 +90,17 @@ def release(old, new):
     """Yield the steps that end what still works on the ports of host-stack SAPs, before those go."""
     for sap, port in own(old):
         if _is_host(old, sap) and sap.options["configuration"] == "dhcp" and not _there(new, sap, port):
-            yield _stop(old, sap, port)
+            yield _stop(old, sap)
+
+
+def clients(placed):
+    """Return the folders of the SAPs that have a DHCP client."""
+    return [placed["saps"][sap.id]["home"] for sap, _ in own(placed)
+            if _is_host(placed, sap) and sap.options["configuration"] == "dhcp"]
 
 
 def end(home):
-    """Return the step that ends the DHCP client of a SAP that nobody has any more; home: its folder."""
+    """Return the step that ends the DHCP client of a SAP, if it runs, and removes its folder."""
     return run("sh", "-c", STOP, "dhcp", home, home.rpartition("/")[2])
 
 
@@ -103,8 +109,8 @@ def own(placed):
     return [(sap, near) for sap, (near, _) in placing.own_saps(placed)]
 
 
-def _stop(placed, sap, port):
-    return run("sh", "-c", STOP, "dhcp", placed["saps"][sap.id]["home"], port)
+def _stop(placed, sap):
+    return end(placed["saps"][sap.id]["home"])
 
 
 def _differing(new, old, wanted):
