@@ -267,7 +267,7 @@ def test_a_tunnel_that_no_way_leads_to_is_refused_and_leaves_nothing(pair, sides
     one, _ = sides
     before = one.world()
     force(pair, "device")
-    assert "Unknown device type" in one.put(end(one, "gre"), 500)["message"]
+    assert "this kernel has no such device" in one.put(end(one, "gre"), 409)["message"]
     assert not one.changes(before)
 
 
