@@ -5,6 +5,7 @@ A port is named by one word: "lan" is a SAP, "fw:in" a port of a function.
     graph("g", [sap("lan", "lan0"), vlan_sap("v25", "wan0", 25)], [sf("fw", "firewall", "in", "out")],
           rule("1", "lan", "fw:in", protocol="tcp", dest_port=80), rule("2", "fw:out", {"dec_ttl": True}, "v25"))
 """
+import json
 
 
 def graph(name, saps, sfs, *rules):
@@ -56,6 +57,19 @@ def both(name, one, other, priority=1, **match):
 def wire(name, one, other):
     """A graph of two SAPs, joined."""
     return graph(name, [one, other], [], *both("r", one["id"], other["id"]))
+
+
+def nffg(body, control=(), gateway=None):
+    """Return a graph in the second dialect.  control: {function: {TCP port of the node: TCP port of the function}}."""
+    inner = json.loads(json.dumps(body["sffg"]).replace('"service-access-point:', '"endpoint:').replace('"sf:', '"vnf:'))
+    for one in inner["SFs"]:
+        one["unify-env-variables"] = [{"variable": "%s=%s" % pair} for pair in one.pop("variables").items()]
+        one["unify-control"] = [{"host-tcp-port": outside, "vnf-tcp-port": inside}
+                                for outside, inside in dict(control).get(one["id"], {}).items()]
+        one["ports"] = [{"unify-ip" if key == "ip" else key: value for key, value in port.items()} for port in one["ports"]]
+    config = [{"id": "1", "type": "default-gateway", "default-gateway": {"ip-address": gateway}}] if gateway else []
+    return {"forwarding-graph": {"id": inner["id"], "VNFs": inner["SFs"], "end-points": inner["saps"],
+                                 "big-switch": {"flow-rules": inner["flowrules"]}, "node-config": config}}
 
 
 def port(word):

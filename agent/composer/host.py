@@ -6,7 +6,9 @@ import struct
 from .cgroups import SCARCE
 from .system import PATH
 
-NEW_ADDRESS, GET_ADDRESSES, DUMP, IFA_LOCAL, IFA_LABEL = 20, 22, 0x301, 2, 3  # rtnetlink(7)
+GET_ADDRESSES, DUMP, IFA_LOCAL, IFA_LABEL, ENDS = 22, 0x301, 2, 3, (2, 3)  # rtnetlink(7); ENDS: an error, or all was said
+NETFILTER, GET_TABLES, TABLE_NAME = 12, 10 << 8 | 1, 1  # linux/netlink.h, linux/netfilter/nf_tables.h
+LISTENS = "0A"  # a state in /proc/net/tcp
 
 
 def has(dependency):
@@ -62,18 +64,64 @@ def interfaces():
 def addresses():
     """Return {(name of an interface, "a.b.c.d/n")} of the IPv4 addresses that this node has, asked of the kernel (netlink)."""
     found = set()
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as link:
-        link.send(struct.pack("=IHHIIBxxxI", 24, GET_ADDRESSES, DUMP, 1, 0, socket.AF_INET, 0))
+    for data in _dump(socket.NETLINK_ROUTE, GET_ADDRESSES, struct.pack("=BxxxI", socket.AF_INET, 0)):
+        said = dict(_attributes(data[8:]))
+        name = said.get(IFA_LABEL, b"").rstrip(b"\0").decode("utf-8", "replace")
+        found.add((name.partition(":")[0], "%s/%d" % (socket.inet_ntoa(said[IFA_LOCAL]), data[1])))
+    return found
+
+
+def tables():
+    """Return the names of the IPv4 tables of nftables, asked of the kernel."""
+    if not has_program("nft"):
+        return set()  # none of ours, and perhaps no such thing in this kernel
+    return set([dict(_attributes(data[4:]))[TABLE_NAME].rstrip(b"\0").decode("utf-8", "replace")
+                for data in _dump(NETFILTER, GET_TABLES, struct.pack("=BBH", socket.AF_INET, 0, 0))])
+
+
+def default_routes():
+    """Return [(interface, gateway)] of the IPv4 default routes, whatever their metric; a gateway is a text, "0.0.0.0" if none."""
+    found = []
+    with open("/proc/net/route") as file:
+        for line in file.readlines()[1:]:
+            name, to, gateway, _, _, _, _, mask = line.split()[:8]
+            if int(to + mask, 16) == 0:
+                found.append((name, socket.inet_ntoa(struct.pack("=I", int(gateway, 16)))))
+    return found
+
+
+def has_gateway(gateway, interface):
+    """Say whether the node has this default gateway, or a default route of somebody else's."""
+    routes = default_routes()
+    return (interface, gateway) in routes or any([name != interface for name, _ in routes])
+
+
+def listens(port):
+    """Say whether something on this node listens on a TCP port, at whatever address."""
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if os.path.exists(path):
+            with open(path) as file:
+                file.readline()
+                for line in file:
+                    _, local, _, state = line.split()[:4]
+                    if state != LISTENS:
+                        break  # those that listen come first
+                    if int(local.rpartition(":")[2], 16) == port:
+                        return True
+    return False
+
+
+def _dump(protocol, kind, question):
+    """Yield the bodies of what the kernel says (netlink) when it is asked for all of something."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as link:
+        link.send(struct.pack("=IHHII", 16 + len(question), kind, DUMP, 1, 0) + question)
         while True:
             data, at = link.recv(1 << 16), 0
             while at + 16 <= len(data):
                 size, kind = struct.unpack_from("=IH", data, at)
-                if kind != NEW_ADDRESS:
-                    return found  # NLMSG_DONE, or an error
-                length = data[at + 17]
-                said = dict(_attributes(data[at + 24:at + size]))
-                name = said.get(IFA_LABEL, b"").rstrip(b"\0").decode("utf-8", "replace")
-                found.add((name.partition(":")[0], "%s/%d" % (socket.inet_ntoa(said[IFA_LOCAL]), length)))
+                if kind in ENDS:
+                    return
+                yield data[at + 16:at + size]
                 at += (size + 3) & ~3
 
 

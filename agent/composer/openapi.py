@@ -216,6 +216,13 @@ def _graphs():
                   "constraints": _object({}), "variables": {"type": "object", "additionalProperties": TEXT}}, ("id",))
     sf["anyOf"] = [{"required": ["name"]}, {"required": ["template"]}]
     free = _list(_object({"id": PORT_ID}, ("id",)))
+    control = _whole({"host-tcp-port": _number(1, 65535), "vnf-tcp-port": _number(1, 65535)})
+    port = _object({"id": PORT_ID, "unify-ip": dict(TEXT, nullable=True, description=(
+        "a.b.c.d/n; without /n that address alone"))}, ("id",))
+    vnf = _object({"id": ID, "ports": _list(port), "unify-control": dict(_list(control), nullable=True, description=(
+        "TCP ports of the node, at any of its addresses, that lead to ports of the function"))}, ("id",))
+    gateway = _whole({"type": {"enum": ["default-gateway"]},
+                      "default-gateway": _whole({"ip-address": dict(TEXT, example="10.0.0.254")})})
     return {
         "Graph": {"oneOf": [_ref("SFFG"), _ref("NFFG")]},
         "SFFG": _strict({"sffg": _strict({
@@ -224,14 +231,17 @@ def _graphs():
             "monitoring": dict(TEXT, description="not offered by this agent: 409")})}, ("sffg",)),
         "SF": sf,
         "Port": _strict({"id": PORT_ID, "name": TEXT, "mac": {"oneOf": [MAC, {"enum": [""]}]}, "trusted": TRUTH,
-                         "ip": dict(TEXT, description="not offered by this agent: 409")}, ("id",)),
+                         "ip": {"anyOf": [dict(TEXT, pattern="^%s/[0-9]{1,2}$" % IPV4, example="192.168.1.1/24"), EMPTY], "nullable": True,
+                                "description": "it is on the port before `start` runs"}}, ("id",)),
         "SAP": {"oneOf": ends},
         "Rule": _strict({"id": ID, "priority": _number(0, 65535), "match": _ref("Match"), "actions": {"oneOf": [
             one_change, dict(_list(dict(one_change, maxProperties=1)), minItems=1)]}},
             ("id", "priority", "match", "actions")),
         "Match": _strict(dict(_match(), port_in=reference), ("port_in",)),
         "NFFG": _strict({"forwarding-graph": _object({
-            "name": TEXT, "VNFs": free, "end-points": free, "big-switch": _object({"flow-rules": free})})}, ("forwarding-graph",)),
+            "name": TEXT, "VNFs": _list(vnf), "end-points": free, "big-switch": _object({"flow-rules": free}),
+            "node-config": {"oneOf": [_list(gateway), EMPTY], "nullable": True, "description": (
+                "the node's default gateway, behind a static host-stack SAP of the graph")}})}, ("forwarding-graph",)),
     }
 
 

@@ -242,8 +242,8 @@ class Rest:
 
     def _why_not(self, template):
         """Return why this node cannot run a template now, whatever graph asks for it, or ""."""
-        ports = [sffg.Port(str(number), "", None, False) for number in range(resolver.port_range(template)[0])]
-        return resolver.refusal(template, sffg.SF("", "", ports, None, {}, {}, ""), self.node.drivers, {})
+        ports = [sffg.Port(str(number), "", None, False, "") for number in range(resolver.port_range(template)[0])]
+        return resolver.refusal(template, sffg.SF("", "", ports, None, {}, {}, (), ""), self.node.drivers, {})
 
     def _function(self, template):
         least, most = resolver.port_range(template)

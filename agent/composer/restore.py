@@ -10,7 +10,7 @@ bears the mark and is not wanted is removed.  Graphs that have a job under way a
 import os
 
 from . import host, log
-from .core import access, flows, json, names, placing, plan, saps, sffg, steps, stored
+from .core import access, control, flows, json, names, placing, plan, saps, sffg, steps, stored
 from .core.errors import Refused, StepFailed, Unavailable
 from .core.placing import NODE_MARK
 from .jobs import Entry, Job
@@ -177,13 +177,13 @@ class Found:
 def compare(node, seen, busy):
     """Return what was Found: `seen` by the switch driver, and on the node, against what is wanted."""
     spaces, groups, links = host.namespaces(names.MARK), node.system.groups.names(), set(host.interfaces())
-    addresses = host.addresses()
+    addresses, seen = host.addresses(), dict(seen, tables=host.tables())
     found = Found(busy, node.journal.read())
     life = host.daemon(node.config.ovs.rundir, node.drivers.vswitch.SWITCH)
     found.rules = bool(life) and seen["lives"].get(names.LSI0) == life
     _compare_interfaces(node, seen, links, found)
     found.inband = node.inband.interface in links and node.inband.missing(addresses)
-    wanted = {"lsis": set(), "ports": set(), "spaces": set(), "clients": set()}
+    wanted = {"lsis": set(), "ports": set(), "spaces": set(), "clients": set(), "tables": set()}
     for entry in node.graphs.values():
         for placed in entry.both():
             lsis, ports = placing.on_switch(placed)
@@ -191,6 +191,8 @@ def compare(node, seen, busy):
             wanted["ports"].update(ports)
             wanted["spaces"].update([sf["netns"] for sf in placed["sfs"].values()])
             wanted["clients"].update(access.clients(placed))
+            wanted["ports"].update([port for _, port in control.ends(placed)])
+            wanted["tables"].update([names.table(placed["number"], sf["number"]) for sf, _ in control.ends(placed)])
         if entry.both() and entry.id not in busy:
             broken = _broken(entry, seen, spaces, links, addresses, found)
             if broken is not None:
@@ -206,6 +208,7 @@ def compare(node, seen, busy):
     homes = node.config.runtime + "/saps/"
     found.unwanted["clients"] = [homes + name for name in (os.listdir(homes) if os.path.isdir(homes) else ())
                                  if homes + name not in wanted["clients"]]
+    found.unwanted["tables"] = sorted([name for name in seen["tables"] - wanted["tables"] if names.of_table(name) and not busy])
     found.unwanted["strangers"] = sorted([name for name, mark in seen["ports"].items()
                                           if mark == NODE_MARK and name not in node.interfaces])
     return found
@@ -249,9 +252,13 @@ def _broken(entry, seen, spaces, links, addresses, found):
     found.lost += [port for sap, port in access.own(placed) if port in seen["ports"] and not _has_device(placed, sap, port, links)]
     missing = [name for kind, mine in (("lsis", lsis), ("ports", ports)) for name in mine
                if seen[kind].get(name) != mine[name]] + [
-                   port for sap, port in access.own(placed) if not _has_all(placed, sap, port, links, addresses)]
+                   port for sap, port in access.own(placed) if not _has_all(placed, sap, port, links, addresses)] \
+        + [port for sf, port in control.ends(placed)
+           if port not in links or names.table(placed["number"], sf["number"]) not in seen["tables"]]
     moved = [sap for sap in placed["graph"].saps if sap.interface in found.lsi0]
-    return broken if broken or missing or changing or moved or entry.broken is not None else None
+    gateway = access.gateway(placed)
+    lost = gateway and not host.has_gateway(*gateway)
+    return broken if broken or missing or changing or moved or lost or entry.broken is not None else None
 
 
 def _has_device(placed, sap, port, links):
@@ -319,7 +326,8 @@ def _remove_unwanted(node, seen, found):
             yield steps.run("ip", "address", "flush", "dev", home.rpartition("/")[2])
     wishes = [steps.ungroup(name) for name in unwanted["groups"]] \
         + [steps.ip("link", "del", name) for name in unwanted["ports"] + unwanted["devices"]] \
-        + [steps.ip("netns", "del", name) for name in unwanted["spaces"]]
+        + [steps.ip("netns", "del", name) for name in unwanted["spaces"]] \
+        + (control.parted([names.of_table(name) for name in unwanted["tables"]]) if unwanted["tables"] else [])
     if wishes:
         failures = [error for error in (yield wishes) if isinstance(error, Exception)]
         if failures:

@@ -22,7 +22,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # $1: the doors of the function's control group  $2...: what runs in it.  Functions die before the agent does.
 JOIN = 'for door in $1; do echo 0 >"$door" || exit; done; echo 500 >/proc/self/oom_score_adj; shift; exec "$@"'
 # In the function's network namespace and a mount namespace of its own (`ip netns exec` makes both).
-# $1: its folder  $2: its image  $3: "up" to bring its ports up  $4: "off" for transmit checksums  $5...: the script
+# $1: its folder  $2: its image  $3: "up" to bring its ports up, with the addresses that they are to have and without those that
+# an earlier start or update gave them, which its folder says  $4: "off" for transmit checksums  $5...: the script
 ENTER = """\
 home=$1 image=$2 up=$3 checksums=$4; shift 4
 lines=
@@ -30,6 +31,20 @@ for port in ${up:+lo $SF_PORTS}; do
     lines="$lines
 link set $port up"
     test "$checksums" = on -o "$port" = lo || ethtool -K "$port" tx off >/dev/null || exit
+done
+old= gone=
+test -z "$up" || ! test -e "$home/addresses" || read -r old <"$home/addresses"
+for one in $old; do
+    case " $SF_ADDRESSES " in *" $one "*) ;; *) gone="$gone
+address del ${one#*=} dev ${one%%%%=*}" ;; esac
+done
+test -z "$gone" || ip -force -batch - 2>/dev/null <<END || :
+$gone
+END
+test -z "$up" || test "$old" = "$SF_ADDRESSES" || echo "$SF_ADDRESSES" >"$home/addresses" || exit
+for one in ${up:+$SF_ADDRESSES}; do
+    lines="$lines
+address replace ${one#*=} dev ${one%%%%=*}"
 done
 test -z "$lines" || ip -batch - <<END || exit
 $lines

@@ -1,6 +1,6 @@
 """Vetting: what a graph wants of this node against what the node has now; what it cannot have is a Conflict (409)."""
 from . import host
-from .core import names, placing, saps, sffg
+from .core import control, names, placing, saps, sffg
 from .core.access import CLIENTS
 from .core.errors import Conflict
 
@@ -26,6 +26,23 @@ def graph(node, wanted, graph_id):
         raise Conflict("saps", "interface %s cannot be put on LSI-0 now, see the events" % interface)
     sffg.conflict(wanted, [placed["graph"] for entry in node.graphs.values() if entry.id != graph_id
                            for placed in entry.every()])
+    _node(node.graphs.get(graph_id), wanted)
+
+
+def _node(entry, wanted):
+    """Raise Conflict unless the node's TCP ports and its default gateway are for a graph to use; entry: None if it is new."""
+    numbers = entry.numbers() if entry else ()
+    had = [port for placed in (entry.both() if entry else ()) for sf, _ in control.ends(placed) for port, _ in sf["control"]]
+    for sf in wanted.sfs:
+        place = sf.where + ".unify-control"
+        if sf.control and not host.has_program("nft"):
+            raise Conflict(place, "nft is missing on this node: no port of it can lead to a function")
+        for port in [port for port, _ in sf.control if port not in had and host.listens(port)]:
+            raise Conflict(place, "the node itself listens on TCP port %d: choose another" % port)
+    others = [name for name, _ in (host.default_routes() if wanted.gateway else ())
+              if not any([names.belongs(name, number) for number in numbers])]
+    if others:
+        raise Conflict("node-config", "the node has a default route through %s, which is not this graph's" % ", ".join(others))
 
 
 def _interface(node, sap):

@@ -15,7 +15,7 @@ import socket
 import struct
 
 from . import host, log, restore
-from .core import flows, names, placing
+from .core import control, flows, names, placing
 
 TICK, AWAY = 2, 0.1  # seconds between two short looks: usually, and while a daemon of the switch is away
 ROUND = 50  # seconds in which the rules of all LSIs, and all else, are looked at once
@@ -163,7 +163,8 @@ class Watch:
         number = names.number(name)
         return number == names.NODE or any([
             (entry.placed["number"] == number or number is None) and not entry.running
-            and any([name in mine for mine in placing.on_switch(entry.placed)])
+            and (any([name in mine for mine in placing.on_switch(entry.placed)])
+                 or name in [port for _, port in control.ends(entry.placed)])
             for entry in self.node.graphs.values() if entry.placed])
 
     def _soon(self, reason):

@@ -121,7 +121,7 @@ POSITIONS = (
 
 def test_a_port_goes_where_its_label_says_else_to_the_next_free_position_and_stays():
     for template, names, kept, found in POSITIONS:
-        ports = [sffg.Port(name, "", None, False) for name in names]
+        ports = [sffg.Port(name, "", None, False, "") for name in names]
         assert resolver.positions(ports, template, kept) == found, (names, kept)
 
 

@@ -105,7 +105,7 @@ def test_a_graph_as_frog_sends_it():
     assert (found.id, found.name) == ("7", "Forwarding graph")
     sf = found.sfs[0]
     assert (sf.id, sf.name, sf.template, sf.variables) == ("00000001", "nat", "nat.json", {"MODE": "a=b"})
-    assert [tuple(port) for port in sf.ports] == [("inout:0", "lan", 0x020000000001, True), ("inout:1", "wan", None, False)]
+    assert [tuple(port) for port in sf.ports] == [("inout:0", "lan", 0x020000000001, True, ""), ("inout:1", "wan", None, False, "")]
     assert [(sap.id, sap.interface, sap.vlan) for sap in found.saps] == [("00000001", "eth0", None),
                                                             ("00000002", "eth1", 25)]
     first, second = found.rules
@@ -287,13 +287,79 @@ def test_the_place_in_an_nf_fg_is_of_its_own_words():
 def test_what_is_not_offered_yet_is_409():
     for body, change, where in (
             (FIGURE_4, {"monitoring": "measurements {}"}, "monitoring"),
-            (FIGURE_4, {"SFs__0__ports__0__ip": "10.0.0.1"}, "SFs[0].ports[0].ip"),
             (FROG, {"unify-monitoring": "x"}, "unify-monitoring"),
-            (FROG, {"VNFs__0__ports__1__unify-ip": "10.0.0.1"}, "VNFs[0].ports[1].unify-ip"),
-            (FROG, {"VNFs__0__unify-control": [{"host-tcp-port": 1, "vnf-tcp-port": 2}]}, "VNFs[0].unify-control"),
             (FIGURE_4, {"flowrules__0__actions": {"output_to_queue": 1}}, "flowrules[0].actions.output_to_queue")):
         refusal = raises(Conflict, sffg.parse, changed(body, **change), "0x1")
         assert (refusal.status, refusal.where) == (409, where), str(refusal)
+
+
+PORT = changed(FIGURE_4, SFs__0__ports__0__ip="10.9.9.9/9")
+
+
+def test_a_port_has_an_address():
+    for given, read in (("10.0.0.1/24", "10.0.0.1/24"), ("", ""), (None, ""), (OLD, ""), ("192.168.001.7/0x18", "192.168.1.7/24")):
+        assert sffg.parse(changed(PORT, SFs__0__ports__0__ip=given)).sfs[0].ports[0].ip == read
+    for given, read in (("10.0.0.1/24", "10.0.0.1/24"), ("10.0.0.1", "10.0.0.1/32"), ("", ""), (OLD, "")):
+        assert sffg.parse(changed(FROG, **{"VNFs__0__ports__1__unify-ip": given}), "g").sfs[0].ports[1].ip == read
+    for given, words in (("10.0.0.1", "192.168.1.1/24"), ("10.0.0.0/24", "one device"), (5, "IPv4"), ("::1/64", "IPv4")):
+        refusal = raises(BadGraph, sffg.parse, changed(FIGURE_4, SFs__0__ports__0__ip=given))
+        assert refusal.where == "SFs[0].ports[0].ip" and words in refusal.message
+
+
+def test_ports_of_the_node_lead_to_a_function_of_an_nf_fg():
+    two = [{"host-tcp-port": "2001", "vnf-tcp-port": 80}, {"host-tcp-port": 2000, "vnf-tcp-port": 0x1bb, "why": "kept"}]
+    assert sffg.parse(changed(FROG, **{"VNFs__0__unify-control": two}), "g").sfs[0].control == ((2000, 443), (2001, 80))
+    assert "unify-control" in raises(BadGraph, sffg.parse, changed(FIGURE_4, **{"SFs__0__unify-control": two})).where
+    graph = sffg.parse(changed(FROG, **{"VNFs__0__unify-control": two, "VNFs__1": {
+        "id": "2", "name": "nat", "unify-control": two[:1]}}), "g")
+    refusal = raises(Conflict, sffg.conflict, graph, [])
+    assert refusal.where == "VNFs[1].unify-control"
+    assert refusal.message == "TCP port 2001 of the node is that of function 00000001 of this graph"
+    one = sffg.parse(changed(FROG, **{"VNFs__0__unify-control": two}), "other")
+    refusal = raises(Conflict, sffg.conflict, sffg.parse(changed(FROG, **{"VNFs__0__unify-control": two[:1]}), "g"), [one])
+    assert refusal.message == "TCP port 2001 of the node is that of function 00000001 of graph other"
+
+
+HOST = {"id": "3", "type": "host-stack", "host-stack": {"configuration": "static", "IPv4": "10.0.0.1/24"}}
+
+
+def gateway(address="10.0.0.254", **more):
+    return dict({"id": "1", "type": "default-gateway", "default-gateway": {"ip-address": address}}, **more)
+
+
+def with_gateway(*configs, **places):
+    return changed(FROG, **dict({"end-points__2": HOST, "node-config": list(configs)}, **places))
+
+
+def test_a_graph_gives_the_node_its_default_gateway():
+    graph = sffg.parse(with_gateway(gateway()), "g")
+    assert graph.gateway == "10.0.0.254"
+    assert sffg.parse(with_gateway(), "g").gateway == sffg.parse(FROG, "g").gateway == sffg.parse(FIGURE_4).gateway == ""
+    refusal = raises(Conflict, sffg.conflict, graph, [sffg.parse(with_gateway(gateway("10.0.0.9")), "other")])
+    assert (refusal.where, refusal.message) == ("end-points[2]", "address 10.0.0.1 is that of another SAP, of graph other")
+    other = sffg.parse(with_gateway(gateway("10.1.0.9"), **{"end-points__2": dict(HOST, **{
+        "host-stack": {"configuration": "static", "IPv4": "10.1.0.1/24"}})}), "other")
+    refusal = raises(Conflict, sffg.conflict, graph, [other])
+    assert (refusal.where, refusal.message) == (
+        "node-config", "the node's default gateway is that of the node-config of graph other")
+
+
+def test_a_gateway_is_behind_a_static_host_stack_sap_of_its_graph():
+    place = "node-config[0].default-gateway.ip-address"
+    by_dhcp = {"id": "3", "type": "host-stack", "host-stack": {"configuration": "dhcp"}}
+    for body, where, words in (
+            (with_gateway(gateway("10.0.1.254")), place, "10.0.1.254 is in the network of no static host-stack SAP"),
+            (with_gateway(gateway("10.0.0.1")), place, "no static host-stack"),
+            (with_gateway(gateway(), **{"end-points__2": by_dhcp}), place, "no static host-stack"),
+            (changed(FROG, **{"node-config": [gateway()]}), place, "no static host-stack"),
+            (with_gateway(gateway("10.0.0")), place, "an IPv4 address"), (with_gateway(gateway(5)), place, "IPv4"),
+            (with_gateway(gateway("224.0.0.1")), place, "one device"),
+            (with_gateway(gateway(), gateway()), "node-config[1]", "a node has one"),
+            (with_gateway(gateway(type="route")), "node-config[0].type", "should be default-gateway"),
+            (with_gateway({"id": "1", "type": "default-gateway"}), "node-config[0].default-gateway", 'with "ip-address"'),
+            (with_gateway(5), "node-config[0]", "an object"), (with_gateway(**{"node-config": {"a": 1}}), "node-config", "a list")):
+        refusal = raises(BadGraph, sffg.parse, body, "g")
+        assert refusal.where == where and words in refusal.message, str(refusal)
 
 
 def test_variables_have_plain_names_that_are_not_the_agents():

@@ -5,6 +5,8 @@
     flow lsi1 table=0,... actions=...     folder /runtime/functions/1-0/tmp
                                           function composer:g:fw runs SAY=hello
     group composer:g:fw                   (its control group)
+    table composer_1_0 ...                (of nftables)
+    gateway l1a0 10.0.0.254               (the node's default route)
 
 It is as strict as the real one where that matters: a namespace that is not there takes no veth, a flow may not
 name an unknown port, ovs-vsctl says 0 where a device is missing, a transaction is done as a whole or not at all.
@@ -26,7 +28,7 @@ class FakeSystem:
 
     def __init__(self, interfaces, fail_at=(), late=False):
         self.world = {"bridge": {}, "port": {}, "flow": {}, "namespace": {}, "veth": {}, "folder": {}, "function": {}, "group": {},
-                      "address": {}, "client": {}}
+                      "address": {}, "client": {}, "table": {}, "gateway": {}}
         self.interfaces, self.fail_at, self.late = set(interfaces), fail_at, late
         self.failed, self.lines = [], []  # of the steps that failed, of all
 
@@ -74,6 +76,16 @@ class FakeSystem:
         program = step.words[0]
         if program == "ovs-vsctl":
             return self._vsctl(step.words[1:])
+        if step.words[:2] == ("sh", "-s"):
+            return self._control(step)
+        if program == "sh" and step.words[3] == "gateway":
+            gateway, port = step.words[4:]
+            if "replace" in step.words[2]:
+                self._check([key for key in self.world["address"] if key[1] == port], "Nexthop has invalid gateway")
+                self.world["gateway"][port] = gateway
+            elif self.world["gateway"].get(port) == gateway:
+                del self.world["gateway"][port]
+            return ""
         if program == "sh" and "rm -rf" in step.words[2]:
             self.world["client"].pop(step.words[-1], None)
             return ""
@@ -90,6 +102,20 @@ class FakeSystem:
             return self._bundle(step.words[-2], step.stdin.splitlines())
         raise AssertionError("a step that the fake system should learn: " + steps.line(step))
 
+    def _control(self, step):
+        """Join functions and the node, or part them; or have a port of a host-stack SAP forward nothing."""
+        tables = [line for line in step.stdin.split("\n") if line.startswith("table ip composer_")]
+        joined = step.words[2:] if tables else ()
+        for port, space in zip(joined[::3], joined[1::3]):
+            self._check(self.world["veth"].get(port) == "to ctl0 of " + space, "no link " + port)
+            self._check([key for key in self.world["address"] if key[1] == port], "no address on " + port)
+        for line in tables:
+            name = line.split(" ")[2].rstrip(";")
+            self.world["table"].pop(name, None)
+            if "{" in line:
+                self.world["table"][name] = line.partition("{ ")[2]
+        return ""
+
     def _ip(self, step):
         words = step.words
         if words[:2] == ("netns", "add"):
@@ -98,8 +124,10 @@ class FakeSystem:
             self.world["namespace"].pop(words[2], None)
             self.world["function"].pop(words[2], None)
             self._forget("veth", lambda name, what: what.endswith(" of " + words[2]))
+            self._addresses_go()
         elif words[:2] == ("link", "del"):
             self.world["veth"].pop(words[2], None)
+            self._addresses_go()
         elif words[:2] in (("link", "set"), ("address", "replace")):
             name = words[2 if words[0] == "link" else 4]
             self._check(name in self.world["veth"] or name in [port for port, _, _ in self.world["port"]], "no device " + name)
@@ -107,7 +135,7 @@ class FakeSystem:
                 self.world["address"][words[2], name] = ""
             elif "type" in words:  # what may be changed of a device comes first in its words
                 self.world["veth"][name] = " ".join(words[4:] + tuple(self.world["veth"][name].split()[len(words) - 4:]))
-        elif words[:4:3] == ("link", "type"):
+        elif words[:4:3] == ("link", "type") and "peer" not in words:
             self.world["veth"][words[2]] = " ".join(words[4:])
         elif words[:2] == ("link", "add"):
             inside, space = words[words.index("peer") + 2], words[-1]
@@ -199,8 +227,9 @@ class FakeSystem:
 
     def _addresses_go(self):
         """An address goes with its port."""
-        there = [port for port, _, _ in self.world["port"]]
+        there = [port for port, _, _ in self.world["port"]] + list(self.world["veth"])
         self._forget("address", lambda key, what: key[1] not in there)
+        self._forget("gateway", lambda port, what: port not in there)
 
     def _set(self, lenient, table, name, *settings):
         things = self.world["bridge" if table == "bridge" else "port"]

@@ -22,8 +22,10 @@ FLOWS = [flows.Flow(0x100000001, False, 'table=0,priority=1,in_port="l1w0"', 'ou
          flows.Flow(0x100000002, False, 'table=0,priority=1,in_port="l1s0p0"', 'output:"lan0"')]
 SF = {"id": "fw", "name": "firewall", "number": 0, "netns": "composer:g:fw", "home": "/runtime/functions/1-0",
       "type": "any", "template": "firewall", "image": "/repository/firewall.tgz", "digest": "0" * 64,
-      "folder": "/images/firewall", "ports": [{"id": "1", "number": 0, "mac": ""}, {"id": "2", "number": 1, "mac": ""}],
-      "variables": {"SAY": "hello"}, "scripts": [], "state": "running", "limits": {"pids": 9}, "graph": "g", "lsi": "lsi1"}
+      "folder": "/images/firewall", "ports": [
+          {"id": "1", "number": 0, "mac": "", "ip": ""}, {"id": "2", "number": 1, "mac": "", "ip": ""}],
+      "variables": {"SAY": "hello"}, "scripts": [], "state": "running", "limits": {"pids": 9}, "control": [],
+      "graph": "g", "lsi": "lsi1"}
 
 
 def drivers(package):

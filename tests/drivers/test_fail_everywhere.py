@@ -8,7 +8,7 @@ from composer.core.errors import StepFailed
 from composer.vswitch import ovs
 from fake import FakeSystem
 from fake_node import Drivers
-from graphs import both, graph, host_stack, internal, rule, sap, sf, tunnel, vlan_sap, wire
+from graphs import both, graph, host_stack, internal, nffg, rule, sap, sf, tunnel, vlan_sap, wire
 
 INTERFACES = ("lan0", "wan0")
 LAN, WAN = sap("lan", "lan0"), sap("wan", "wan0")
@@ -32,7 +32,12 @@ ELSE = graph("g", [LAN, internal("i", "meadow"), tunnel("gre", "192.0.2.1", "192
              *both("1", "lan", "gre"), *both("2", "i", "vxlan"), *both("3", "me", "lease"))
 NEAR = graph("g", [LAN, tunnel("vxlan", "192.0.2.1", "192.0.2.5", 8, ttl=9), host_stack("me", "10.0.0.3/24", mac="02:00:00:00:00:01")], [],
              *both("1", "lan", "vxlan"))
-GRAPHS = {"plain": PLAIN, "vlan": VLAN, "chain": CHAIN, "branch": BRANCH, "far": FAR, "else": ELSE, "near": NEAR}
+NODE = nffg(graph("g", [LAN, host_stack("me", "10.0.0.1/24")],
+                  [sf("fw", "firewall", {"id": "in", "ip": "10.0.0.2/24"}, "out", SAY="old"), sf("web", "web", "1"),
+                   sf("nat", "nat", "in", "out")],
+                  *both("1", "lan", "fw:in"), *both("2", "me", "web:1")),
+            control={"fw": {2000: 80}, "web": {2001: 80, 2002: 443}}, gateway="10.0.0.254")
+GRAPHS = {"plain": PLAIN, "vlan": VLAN, "chain": CHAIN, "branch": BRANCH, "far": FAR, "else": ELSE, "near": NEAR, "node": NODE}
 UPDATES = [pair for pair in itertools.permutations(sorted(GRAPHS), 2)]
 EVERY = pytest.mark.parametrize("name", sorted(GRAPHS))
 LATE = pytest.mark.parametrize("late", [False, True], ids=["its work not done", "its work done"])
@@ -54,7 +59,7 @@ NOTHING = placing.empty("g")
 
 def place(body, old=NOTHING):
     """Return a graph placed; each function has an image of its own name."""
-    found = sffg.parse(body)
+    found = sffg.parse(body, "g")
     images = {one.id: {"type": "native", "template": one.name, "image": "/repository/%s.tgz" % one.name,
                        "digest": one.name, "limits": {}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
               for one in found.sfs}

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from composer.core import placing, plan
+from composer.core import control, names, placing, plan
 from composer.core.errors import StepFailed
 from test_fail_everywhere import EVERY, GRAPHS, Drivers, deployed
 
@@ -32,6 +32,13 @@ def take_away(node, placed, choose):
         if choose():
             world["veth"].pop(name, None)
             broken.add(sf["number"])
+    for sf, port in control.ends(placed):
+        if choose():
+            world["veth"].pop(port, None)
+        if choose():
+            world["table"].pop(names.table(placed["number"], sf["number"]), None)
+    if choose():
+        world["gateway"].clear()
     return broken
 
 

@@ -70,7 +70,7 @@ class Function:
         """Run a script, with some variables changed; return its exit status."""
         self.variables = {**self.variables, **variables}
         env = {"PATH": PATH, "LC_ALL": "C", "SF_ID": "1", "SF_NAME": "test", "SF_GRAPH": "g",
-               "SF_PORTS": " ".join(self.ports), "SF_DIR": "/run/sf", **self.variables}
+               "SF_PORTS": " ".join(self.ports), "SF_ADDRESSES": "", "SF_DIR": "/run/sf", **self.variables}
         ended = self.node.run(
             "ip", "netns", "exec", self.space, "env", "-i", *["%s=%s" % item for item in env.items()],
             "sh", "-euc", ENTER, "sh", self.home, "./" + script, "lsi1", "1", str(len(self.ports)), *self.ports,

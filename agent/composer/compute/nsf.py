@@ -94,7 +94,9 @@ def _awake(sf):
 
 def _script(sf, name, more=()):
     ports = [names.inside(port["number"]) for port in sf["ports"]]
+    addresses = ["%s=%s" % (names.inside(port["number"]), port["ip"]) for port in sf["ports"] if port["ip"]]
     env = [("SF_ID", sf["id"]), ("SF_NAME", sf["name"]), ("SF_GRAPH", sf["graph"]), ("SF_PORTS", " ".join(ports)),
+           ("SF_ADDRESSES", " ".join(addresses)),
            ("SF_DIR", "/run/sf")] + list(more) + [(key, sf["variables"][key]) for key in sorted(sf["variables"])]
     return script(sf["netns"], sf["home"], sf["folder"], name, [sf["lsi"], sf["id"], str(len(ports))] + ports, env)
 

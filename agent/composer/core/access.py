@@ -5,14 +5,16 @@
 
 Each function yields steps for what `new` has and `old` has not, or the other way round; both are placed graphs.
 """
-from . import names, placing, saps
+from . import control, names, placing, saps
 from .errors import Conflict, StepFailed
 from .steps import ip, run
 
-# $1: a port to the TCP/IP stack of the node, which routes nothing that comes in there: not to another graph, nor beyond
+# $1: a port to the TCP/IP stack of the node, which routes nothing that comes in there, not to another graph, nor beyond,
+# unless a TCP port of the node leads there
 APART = """\
-cd /proc/sys/net && echo 0 >ipv4/conf/"$1"/forwarding && { ! test -d ipv6/conf/"$1" || echo 1 >ipv6/conf/"$1"/disable_ipv6; }
-"""
+cd /proc/sys/net && ip link set "$1" group %s && echo 0 >ipv4/conf/"$1"/forwarding || exit
+! test -d ipv6/conf/"$1" || echo 1 >ipv6/conf/"$1"/disable_ipv6
+""" % names.HOSTS + control.SETTLE
 # $1: folder of the SAP  $2...: the client, which stays.  stdin: its script
 START = """\
 home=$1 && shift && mkdir -p "$home" && cat >"$home/script" && chmod 755 "$home/script" || exit
@@ -37,6 +39,11 @@ test -z "$new" || test -z "${router-}" || ip route add default via "${router%% *
 exit 0
 """
 UDHCPC = ("-f", "-A", "3", "-s", "%(home)s/script", "-i", "%(port)s", "-S")
+# $1: the node's default gateway  $2: the port that leads there.  A default route of somebody else's stays the only one.
+GATEWAY = ('while read -r port to _ _ _ _ _ mask _; do '
+           'test "$to$mask" != 0000000000000000 || test "$port" = "$2" || exit 0; '
+           'done </proc/net/route; ip route replace default via "$1" dev "$2"')
+NO_GATEWAY = 'ip route del default via "$1" dev "$2" 2>/dev/null || :'  # it may have gone with its address
 # DHCP clients, the best first: what runs each in the foreground; the port is never the last word
 CLIENTS = (
     ("udhcpc", ("udhcpc",) + UDHCPC),
@@ -69,21 +76,35 @@ def remove(old, new):
 
 
 def configure(new, old, client):
-    """Yield the steps that give the ports of host-stack SAPs their addresses; client: the node's DHCP client."""
-    for sap, port in _differing(new, old, _is_host):
-        before = _there(old, sap, port)
-        if before and before.options["configuration"] == "dhcp":
+    """Yield the steps that give the ports of host-stack SAPs their addresses, and the node its default gateway; client:
+    the node's DHCP client."""
+    before, wanted, moved = gateway(old), gateway(new), _differing(new, old, _is_host)
+    if before and before != wanted:
+        yield run("sh", "-c", NO_GATEWAY, "gateway", *before)
+    for sap, port in moved:
+        was = _there(old, sap, port)
+        if was and was.options["configuration"] == "dhcp":
             yield _stop(old, sap)
-        if before and before.options["address"] != sap.options["address"]:
+        if was and was.options["address"] != sap.options["address"]:
             yield run("ip", "address", "flush", "dev", port)  # the routes of a client go with its address
-        if not before:
-            yield run("sh", "-c", APART, "apart", port)
+        if not was:
+            yield run("sh", "-s", port, stdin=APART)
         if sap.options["configuration"] == "static":
             yield [ip("link", "set", port, "up"), ip("address", "replace", sap.options["address"], "dev", port)]
             continue
         yield ip("link", "set", port, "up")
         told = {"home": new["saps"][sap.id]["home"], "port": port}
         yield run("sh", "-c", START, "dhcp", told["home"], *[word % told for word in dict(CLIENTS)[client]], stdin=SCRIPT)
+    if wanted and (wanted != before or wanted[1] in [port for _, port in moved]):
+        yield run("sh", "-c", GATEWAY, "gateway", *wanted)
+
+
+def gateway(placed):
+    """Return (the node's default gateway, the port that leads there) of a placed graph that has one, or None."""
+    if not (placed["graph"] and placed["graph"].gateway):
+        return None
+    sap = saps.towards(placed["graph"].saps, placed["graph"].gateway)
+    return placed["graph"].gateway, [port for one, port in own(placed) if one.id == sap.id][0]
 
 
 def release(old, new):

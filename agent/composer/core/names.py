@@ -6,12 +6,16 @@ has one.  The mark of the agent is in each name, in external_ids of the switch, 
     lsi7       the LSI of graph 7; lsi0 is LSI-0      composer:home:fw   the namespace of function fw of graph home
     l7v2       virtual link 2, its end on LSI-0       l7w2               its end on the graph-LSI
     l7s1p0     port 0 of function 1, on the LSI       eth0               the same port, in the function's namespace
+    l7s1c      what joins function 1 and the node     ctl0               the same, in the function's namespace
+    composer_7_1   the table of nftables for it
     l7a0       SAP 0 that is a port of its own        l7b0               its other end, on a segment
     seg3       the segment of group 3
 """
 
 LSI0 = "lsi0"
 NODE = 0  # the number that stands for the node itself, in cookies
+HOSTS = "0x636f6d00"  # the group of the ports of host-stack SAPs, for ip(8) and nft(8)
+CONTROL = "ctl0"  # in a function's namespace
 MARK = "composer"  # in external_ids, and before a namespace's name
 ONWARD = 0x80000000  # low halves of cookies: of rules that lead on from a link to its port
 DISPATCH = 0x40000000  # and of rules that dispatch a VLAN
@@ -34,6 +38,35 @@ def port(number, sf, port_number):
 def sap(number, sap_number):
     """Return the two ends of a SAP that is a port of its own: (on its LSI, on a segment, if it has that)."""
     return "l%da%d" % (number, sap_number), "l%db%d" % (number, sap_number)
+
+
+def control(number, sf):
+    """Return the end, in the node's own network, of what joins it and a function; its other end is CONTROL."""
+    return "l%ds%dc" % (number, sf)
+
+
+def control_addresses(number, sf):
+    """Return [the node's, the function's] link-local address, a /31 that is no other function's; None if the numbers are
+    too large: there is room for all whose numbers come to 253 at most, and for no other graph.
+
+    They are counted along the diagonals: 1+0, 1+1, 2+0, 1+2 ...; 169.254.0.* and 169.254.255.* are reserved (RFC 3927).
+    """
+    pair = (number + sf) * (number + sf + 1) // 2 + sf
+    if number + sf > 253:
+        return None
+    return ["169.254.%d.%d" % (1 + pair // 128, pair % 128 * 2 + end) for end in (0, 1)]
+
+
+def table(number, sf):
+    return "%s_%d_%d" % (MARK, number, sf)
+
+
+def of_table(name):
+    """Return (number of the graph, number of the function) of a table of that name, or None."""
+    words = name.split("_")
+    if len(words) != 3 or words[0] != MARK or not all([word.isdigit() for word in words[1:]]):
+        return None
+    return int(words[1]), int(words[2])
 
 
 def segment(group):

@@ -4,12 +4,14 @@ A *placed* graph is a dict of JSON values, so that it can be stored:
     {"id", "number", "lsi": bool, "links": {port: number}, "low": {rule id: low half of its cookie},
      "saps": {sap id: {"number", "way", "mac", "home"}} of those that are ports of their own, "groups": {group: number of its segment},
      "sfs": {sf id: {"id", "name", "number", "netns", "home", "type", "template", "image", "digest", "folder",
-                     "ports": [{"id", "number", "mac"}, ...], "variables": {...}, "limits": {...}, "scripts": [...]}}}
+                     "ports": [{"id", "number", "mac", "ip"}, ...], "variables": {...}, "limits": {...}, "scripts": [...],
+                     "control": [[TCP port of the node, TCP port of the function], ...]}}}
 and beside it, not stored, "graph": the Graph, and "flows": what placed_flows returned.
 
 A part is what the switch is made of, (kind, words), as its driver has them.
 """
 from . import flows, names, saps, steering, values
+from .errors import Conflict
 
 NODE_MARK = "node"  # of LSI-0, its interfaces and segments: what is no single graph's
 SWITCH, DEVICE = "ovs", "device"  # ways of a tunnel: the switch's own, or a device of the kernel's on the switch
@@ -35,15 +37,20 @@ def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SW
     spaces = set([sf["netns"] for sf in old["sfs"].values()])
     for sf in graph.sfs:
         image, before = images[sf.id], old["sfs"].get(sf.id)
-        ports = [{"id": port.id, "number": image["positions"][port.id], "mac": values.mac_text(port.mac) if port.mac else ""} for port in sf.ports]
+        ports = [{"id": port.id, "number": image["positions"][port.id], "mac": values.mac_text(port.mac) if port.mac else "",
+                  "ip": port.ip} for port in sf.ports]
         one = {"id": sf.id, "name": sf.name, "type": image["type"], "template": image["template"],
                "image": image["image"], "digest": image["digest"], "folder": "%s/images/%s" % (runtime, image["digest"]),
                "ports": sorted(ports, key=lambda port: port["number"]), "variables": sf.variables,
-               "limits": image["limits"], "graph": graph.id, "lsi": names.lsi(number), "scripts": []}
+               "limits": image["limits"], "graph": graph.id, "lsi": names.lsi(number), "scripts": [],
+               "control": [list(pair) for pair in sf.control]}
         if before and _replaces(before, one):
             before = None
         sf_number = before["number"] if before else next(numbers)
         one["number"] = sf_number
+        if sf.control and not names.control_addresses(number, sf_number):
+            raise Conflict(sf.where + ".unify-control", "no address is left to reach it: the numbers of the graph and the "
+                           "function are %d and %d, and may come to 253" % (number, sf_number))
         one["netns"] = before["netns"] if before else names.namespace(graph.id, sf.id, sf_number, spaces)
         one["home"] = "%s/functions/%d-%d" % (runtime, number, sf_number)
         one["scripts"] = before["scripts"] if before else []
@@ -87,12 +94,13 @@ def same(old, new):
 
 
 def _options(placed):
-    return [(sap.id, sap.kind, sap.options) for sap, _ in own_saps(placed)]
+    return [(sap.id, sap.kind, sap.options) for sap, _ in own_saps(placed)] + [placed["graph"] and placed["graph"].gateway]
 
 
 def touched(old, new):
     """Return the numbers of the functions that an update makes, changes or takes down."""
-    return set([sf["number"] for sf in gone_sfs(new, old) + gone_sfs(old, new) + changed_sfs(old, new)])
+    return set([sf["number"] for sf in gone_sfs(new, old) + gone_sfs(old, new)
+                + changed_sfs(old, new, ("ports", "variables", "limits", "control"))])
 
 
 def on_switch(placed):
@@ -211,11 +219,11 @@ def gone_sfs(old, new):
     return sorted([sf for sf in old["sfs"].values() if sf["number"] not in kept], key=lambda sf: sf["number"])
 
 
-def changed_sfs(old, new):
-    """Return the placed functions of `new` that `old` has too, with other ports, variables or limits."""
+def changed_sfs(old, new, keys=("ports", "variables", "limits")):
+    """Return the placed functions of `new` that `old` has too, but otherwise in one of `keys`."""
     before = dict([(sf["number"], sf) for sf in old["sfs"].values()])
     return sorted([sf for sf in new["sfs"].values() if sf["number"] in before and any(
-        [sf[key] != before[sf["number"]][key] for key in ("ports", "variables", "limits")])], key=lambda sf: sf["number"])
+        [sf[key] != before[sf["number"]][key] for key in keys])], key=lambda sf: sf["number"])
 
 
 def ports(new, old):

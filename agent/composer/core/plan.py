@@ -10,7 +10,7 @@ complaint: its function is gone all the same.  Destroy never minds absence, crea
 
 What a placed graph is, says placing.py.  Paper, Figure 7.
 """
-from . import access, flows, names, placing
+from . import access, control, flows, names, placing
 from .errors import Conflict, Refused, StepFailed, listed
 
 
@@ -46,7 +46,7 @@ def take_down(old, new, drivers):
     yield from _stop(gone, drivers, complaints)
     yield from together([access.release(old, new)], left)
     yield from _dismantle(placing.gone_parts(old, new, drivers.datapath), drivers, left, old["id"])
-    yield from _destroy(gone, placing.ports(old, new), drivers, left, access.remove(old, new))
+    yield from _destroy(gone, placing.ports(old, new), drivers, left, access.remove(old, new), control.remove(old, new))
     return left, complaints
 
 
@@ -66,7 +66,7 @@ def mend(placed, broken, drivers):
         raise left[0]
     nothing = placing.empty(mark)
     yield from access.release(placed, nothing)
-    yield from _create(sfs, made, drivers, access.make(placed, nothing))
+    yield from _create(sfs, made, drivers, access.make(placed, nothing), control.make(placed, nothing))
     yield from _switch(placed, nothing, drivers)
     yield from together([_try(_driver(sf, drivers).start(sf), sf["id"], failed) for sf in sfs]
                         + [access.configure(placed, nothing, drivers.dhcp)])
@@ -122,8 +122,9 @@ def together(generators, failures=None):
 def _make(old, new, drivers, undo):
     """Make what only `new` has, and update the functions that stay but differ."""
     fresh, changed, made = placing.gone_sfs(new, old), placing.changed_sfs(old, new), placing.ports(new, old)
-    undo.append(lambda left: _destroy(fresh, made, drivers, left, access.remove(new, old), access.make(old, new)))
-    yield from _create(fresh, made, drivers, access.make(new, old))
+    undo.append(lambda left: _destroy(fresh, made, drivers, left, access.remove(new, old), access.make(old, new),
+                                      control.remove(new, old), control.make(old, new)))
+    yield from _create(fresh, made, drivers, access.make(new, old), control.make(new, old))
     undo.append(lambda left: _switch_back(old, new, drivers, left))
     yield from _switch(new, old, drivers)
     undo.append(lambda left: _stop(fresh, drivers, []))
@@ -165,8 +166,8 @@ def _switch_back(old, new, drivers, left):
     yield from _dismantle(placing.gone_parts(new, old, drivers.datapath), drivers, left, new["id"])
 
 
-def _create(sfs, made, drivers, access_points):
-    return together([access_points] + [_driver(sf, drivers).create(sf) for sf in sfs]
+def _create(sfs, made, drivers, *beside):
+    return together([_driver(sf, drivers).create(sf) for sf in sfs] + list(beside)
                     + [drivers.vswitch.make_port(name, sf["netns"], names.inside(port["number"]), port["mac"])
                        for name, sf, port in made])
 
@@ -223,8 +224,8 @@ def _dismantle(parts, drivers, left, graph_id):
     return together([drivers.vswitch.dismantle(backwards)] if backwards else [], left)
 
 
-def _destroy(sfs, gone, drivers, left, *access_points):
-    return together(list(access_points) + [drivers.vswitch.unmake_port(name) for name, _, _ in gone]
+def _destroy(sfs, gone, drivers, left, *beside):
+    return together(list(beside) + [drivers.vswitch.unmake_port(name) for name, _, _ in gone]
                     + [_driver(sf, drivers).destroy(sf) for sf in sfs if sf["type"] in drivers.compute], left)
 
 

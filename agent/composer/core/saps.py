@@ -58,6 +58,11 @@ def with_length(value):
     return "%s/%d" % (values.ipv4_text(found), length)
 
 
+def perhaps_with_length(value):
+    """Return a.b.c.d/n as with_length does; an address without /n is that address alone."""
+    return with_length(value if not isinstance(value, str) or "/" in value else value + "/32")
+
+
 def mac(value):
     """Return the address of one network device, as a text."""
     found = values.mac(value)
@@ -152,6 +157,15 @@ def claim(sap):
     if place(sap) == HOST and sap.options["address"]:
         return "address " + sap.options["address"].partition("/")[0]
     return ""
+
+
+def towards(ends, address):
+    """Return the static host-stack SAP in whose network another device's address is, or None."""
+    for sap in ends:
+        own, _, length = sap.options.get("address", "").partition("/")
+        if own and own != address and not (values.ipv4(own) ^ values.ipv4(address)) & values.prefix(int(length), 32):
+            return sap
+    return None
 
 
 def tunnel_device(sap):

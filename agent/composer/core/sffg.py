@@ -14,9 +14,10 @@ from collections import namedtuple
 from . import actions, matches, saps, values
 from .errors import BadGraph, Conflict, listed, unknown, show
 
-Graph = namedtuple("Graph", ("id", "name", "body", "sfs", "saps", "rules"))
-SF = namedtuple("SF", ("id", "name", "ports", "template", "constraints", "variables", "where"))
-Port = namedtuple("Port", ("id", "name", "mac", "trusted"))
+# gateway: the node's, an address or ""; control: ((TCP port of the node, TCP port of the function), ...); ip: a.b.c.d/n or ""
+Graph = namedtuple("Graph", ("id", "name", "body", "sfs", "saps", "rules", "gateway"))
+SF = namedtuple("SF", ("id", "name", "ports", "template", "constraints", "variables", "control", "where"))
+Port = namedtuple("Port", ("id", "name", "mac", "trusted", "ip"))
 Rule = namedtuple("Rule", ("id", "priority", "port_in", "matches", "actions", "timeout", "where"))
 Dialect = namedtuple("Dialect", ("root", "sfs", "saps", "rules", "sf", "sap", "strict"))
 
@@ -29,6 +30,7 @@ PORT_KEYS = ("id", "name", "mac", "trusted", "ip")
 RULE_KEYS = ("id", "priority", "match", "actions")
 MOST = {"SFs": 1024, "VNFs": 1024, "saps": 4096, "end-points": 4096, "flowrules": 8192, "flow-rules": 8192}
 MOST_OTHERS = 64  # ports of a function, variables of a VNF
+GATEWAY = "default-gateway"  # the one type of node-config
 RESERVED = ("PATH", "HOME", "IFS", "ENV")  # variables that no graph may set
 
 
@@ -47,18 +49,19 @@ def parse(body, wanted=None):
         _known(graph, GRAPH_KEYS, "")
     later = []  # what is well said, but cannot be had: told when all else is right
     name = _text(graph, "name", "", "")
-    sfs = [_sf(one, where, dialect, later) for one, where in _objects(graph, dialect.sfs, dialect.sfs)]
+    sfs = [_sf(one, where, dialect) for one, where in _objects(graph, dialect.sfs, dialect.sfs)]
     _unique(sfs, "SF")
     ends = [saps.parse(one, where, dialect.strict, later) for one, where in _objects(graph, dialect.saps, dialect.saps)]
     _unique(ends, "SAP")
     rules = _rules(graph, dialect, sfs, ends, later)
-    for key in ("monitoring", "unify-monitoring", "node-config"):
+    gateway = "" if dialect.strict else _gateway(graph, ends)
+    for key in ("monitoring", "unify-monitoring"):
         if graph.get(key):
             later.append(Conflict(key, "is not offered by this agent: leave it out"))
     if later:
         raise later[0]
     _no_rule_twice(rules, ends)
-    return Graph(_graph_id(graph, dialect, wanted), name, body, sfs, ends, rules)
+    return Graph(_graph_id(graph, dialect, wanted), name, body, sfs, ends, rules, gateway)
 
 
 def overlaps(graph, most=16):
@@ -76,13 +79,14 @@ def overlaps(graph, most=16):
 
 
 def conflict(graph, others):
-    """Raise Conflict if `graph` wants what one of `others` has: the same packets at one priority of one SAP, a tunnel, an address."""
-    claims = dict([(saps.claim(sap), "graph " + other.id) for other in others for sap in other.saps])
-    for sap in graph.saps:
-        claim = saps.claim(sap)
-        if claim and claim in claims:
-            raise Conflict(sap.where, "%s is that of another SAP, of %s" % (claim, claims[claim]))
-        claims[claim] = "this graph"
+    """Raise Conflict if `graph` wants what one of `others` has: the same packets at one priority of one SAP, a tunnel, an address,
+    a TCP port of the node, its default gateway."""
+    claims = dict([(claim, "%s of graph %s" % (whose, other.id))
+                   for other in others for claim, _, whose in _claims(other)])
+    for claim, where, whose in _claims(graph):
+        if claim in claims:
+            raise Conflict(where, "%s is that of %s" % (claim, claims[claim]))
+        claims[claim] = whose + " of this graph"
     mine = _by_place([graph], shared=True)
     theirs = _by_place(others, shared=True) if mine else {}
     for place in sorted(mine):
@@ -91,6 +95,33 @@ def conflict(graph, others):
             for owner, other in filter(None, [find(match) for match in rule.matches]):
                 raise Conflict(rule.where + ".match", "rule %s and rule %s of graph %s match the same packets of %s "
                                "at priority %d" % (rule.id, other, owner, _attachment_text(place[0]), place[1]))
+
+
+def _claims(graph):
+    """Return [(what no other may have too, its place, whose it is)] of a graph."""
+    found = [(saps.claim(sap), sap.where, "another SAP,") for sap in graph.saps if saps.claim(sap)]
+    for sf in graph.sfs:
+        found.extend([("TCP port %d of the node" % port, sf.where + ".unify-control", "function " + sf.id)
+                      for port, _ in sf.control])
+    return found + ([("the node's default gateway", "node-config", "the node-config")] if graph.gateway else [])
+
+
+def _gateway(graph, ends):
+    """Return the default gateway that an NF-FG gives to the node, "" if it gives none."""
+    found, items = "", _objects(graph, "node-config", "node-config") if graph.get("node-config") else ()
+    for one, where in items:
+        inner = one.get(GATEWAY)
+        if one.get("type") != GATEWAY:
+            raise BadGraph(where + ".type", "%s: should be %s" % (show(one.get("type")), GATEWAY))
+        if not isinstance(inner, dict):
+            raise BadGraph("%s.%s" % (where, GATEWAY), 'should be an object with "ip-address", not %s' % show(inner))
+        if found:
+            raise BadGraph(where, "is a second default gateway: a node has one")
+        place = "%s.%s" % (where, GATEWAY)
+        found = _value(saps.device, inner, "ip-address", place)
+        if saps.towards(ends, found) is None:
+            raise BadGraph(place + ".ip-address", "%s is in the network of no static host-stack SAP of the graph" % found)
+    return found
 
 
 def _graph_id(graph, dialect, wanted):
@@ -102,7 +133,7 @@ def _graph_id(graph, dialect, wanted):
     return wanted if wanted is not None else given
 
 
-def _sf(one, where, dialect, later):
+def _sf(one, where, dialect):
     if dialect.strict:
         _known(one, SF_KEYS, where)
     capability = _filled(one, "functional-capability") if not dialect.strict else None
@@ -118,15 +149,20 @@ def _sf(one, where, dialect, later):
         constraints = {}
     if not isinstance(constraints, dict):
         raise BadGraph(where + ".constraints", "should be an object of attribute: value, not %s" % show(constraints))
-    ports = [_port(port, place, dialect, later) for port, place in _objects(one, "ports", where + ".ports")]
+    ports = [_port(port, place, dialect) for port, place in _objects(one, "ports", where + ".ports")]
     _unique(ports, "port", where + ".ports")
-    if one.get("unify-control"):
-        later.append(Conflict(where + ".unify-control", "is not offered by this agent: leave it out"))
     return SF(_value(values.identifier, one, "id", where), _text(one, key, where, template), ports, template,
-              constraints, _variables(one, where, dialect), where)
+              constraints, _variables(one, where, dialect), () if dialect.strict else _control(one, where), where)
 
 
-def _port(one, where, dialect, later):
+def _control(one, where):
+    """Return the ports of the node that lead to a function of an NF-FG, sorted."""
+    items = _objects(one, "unify-control", where + ".unify-control") if one.get("unify-control") else ()
+    return tuple(sorted([tuple([_value(saps.number(1, 65535), item, key, place) for key in ("host-tcp-port", "vnf-tcp-port")])
+                         for item, place in items]))
+
+
+def _port(one, where, dialect):
     if dialect.strict:
         _known(one, PORT_KEYS, where)
     mac = None
@@ -135,11 +171,11 @@ def _port(one, where, dialect, later):
     trusted = _value(values.truth, one, "trusted", where) if _filled(one, "trusted") is not None else False
     if trusted and mac is None:
         raise BadGraph(where + ".mac", "is missing: a trusted port has its source MAC forced, so it needs one")
-    if one.get("ip") or one.get("unify-ip"):
-        later.append(Conflict(where + (".ip" if one.get("ip") else ".unify-ip"),
-                              "is not offered by this agent: give the address as a variable of the function"))
+    key, ip = "ip" if dialect.strict else "unify-ip", ""
+    if one.get(key) not in (None, ""):
+        ip = _value(saps.with_length if dialect.strict else saps.perhaps_with_length, one, key, where)
     _text(one, "name", where, "")
-    return Port(_value(lambda value: values.identifier(value, ":"), one, "id", where), one.get("name", ""), mac, trusted)
+    return Port(_value(lambda value: values.identifier(value, ":"), one, "id", where), one.get("name", ""), mac, trusted, ip)
 
 
 def _variables(one, where, dialect):
