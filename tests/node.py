@@ -188,19 +188,20 @@ class Host:
             raise error
         return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
-    def enter(self, act):
-        """Return what `act` returns, called in the box's network: a device or a socket for the test itself."""
+    def enter(self, act, space=""):
+        """Return what `act` returns, called in the box's network, or in a namespace that has a name there: a device or a socket
+        for the test itself."""
         def inside():
-            with open("/proc/%d/ns/net" % self.pid) as network:
+            with open("/proc/%d/%s" % (self.pid, "root/run/netns/" + space if space else "ns/net")) as network:
                 if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), "setns")
             return act()
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
             return thread.submit(inside).result()
 
-    def socket(self, *kind):
-        """Return a socket in the box's network for the test itself; `kind` as of socket.socket."""
-        return self.enter(lambda: socket.socket(*kind))
+    def socket(self, *kind, space=""):
+        """Return a socket for the test itself, where `enter` goes; `kind` as of socket.socket."""
+        return self.enter(lambda: socket.socket(*kind), space)
 
     def pids(self, name):
         """Return the pids, on this machine, of the programs called `name` in the box."""

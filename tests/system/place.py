@@ -48,6 +48,7 @@ ovs-vsctl --timeout=5 --format=csv --no-headings --columns=name,type,options,ext
 for bridge in $(ovs-vsctl --timeout=5 list-br); do
     ovs-ofctl --timeout=5 -O OpenFlow14 --no-stats --names dump-flows $bridge 2>/dev/null | sed "s/^/flow $bridge /"
 done
+nft list tables ip 2>/dev/null
 ls /run/netns | sed 's/^/namespace /'
 ls /sys/class/net | sed 's/^/link /'
 cut -d ' ' -f 2 /proc/self/mounts | grep ^/run/netns/ | sed 's/^/mount /'
