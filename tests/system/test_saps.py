@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import packets
-from composer.core import saps
+from composer.core import access, saps
 from composer.system import PATH
 from frames import octets
 from function import pings
@@ -421,8 +421,8 @@ def test_what_a_host_stack_sap_cannot_have_is_said(place):
 def leased():
     """A graph that joins lan and the node, which has its address by DHCP from a function."""
     server = sf("d", "dhcp", "1", DHCP_RANGE="192.168.1.150-192.168.1.150", DHCP_LEASE="120")
-    return graph("g", [LAN, host_stack("me", mac="02:00:00:00:00:78")], [server], *both("r", "lan", "me"), rule("ask", "me", "d:1", priority=9, protocol="udp", dest_port=67),
-                 rule("tell", "d:1", "me"))
+    return graph("g", [LAN, host_stack("me", mac="02:00:00:00:00:78")], [server], *both("r", "lan", "me"),
+                 rule("ask", "me", "d:1", priority=9, protocol="udp", dest_port=67), rule("tell", "d:1", "me"))
 
 
 def test_a_dhcp_client_that_is_killed_is_started_again_and_goes_with_its_graph(place):
@@ -435,6 +435,27 @@ def test_a_dhcp_client_that_is_killed_is_started_again_and_goes_with_its_graph(p
     place.delete("g")
     assert place.node.pids("busybox") == []
     assert not os.listdir(place.node.dir + "/runtime/saps")
+
+
+UDHCPC = [(["bound", "ip=%s", "mask=24", "router=10.9.0.254"], 5), (["renew", "ip=%s", "mask=24"], 6), (["leasefail"], 6),
+          (["deconfig"], None)]
+DHCLIENT = [(["", "reason=PREINIT"], None), (["", "reason=BOUND", "new_ip_address=%s", "new_subnet_mask=255.255.255.0",
+                                              "new_routers=10.9.0.254 10.9.0.253"], 5),
+            (["", "reason=RENEW", "new_ip_address=%s", "new_subnet_mask=255.255.255.0"], 6), (["", "reason=EXPIRE"], None)]
+
+
+@pytest.mark.parametrize("client", [UDHCPC, DHCLIENT], ids=["udhcpc", "dhclient"])
+def test_what_a_dhcp_client_tells_its_script_is_what_the_port_has(client):
+    """Another address in the same network too: the kernel takes it away with the old one, if that is the elder."""
+    with Host("box") as box:
+        box.run("ip", "-batch", "-", input="link add port type veth peer name far\nlink set far up\nlink set port up\n")
+        for (argument, *variables), last in client:
+            given = [one.replace("%s", "10.9.0.%s" % last) for one in variables]
+            box.run("env", "interface=port", *given, "sh", "-c", access.SCRIPT, "script", argument)
+            has = box.run("ip", "-4", "-o", "address", "show", "dev", "port").stdout.split()
+            assert has[3:4] == (["10.9.0.%d/24" % last] if last else []) and has.count("inet") <= 1
+            if last == 5:
+                assert "default via 10.9.0.254 dev port" in box.run("ip", "route").stdout
 
 
 # Segments.

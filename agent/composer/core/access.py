@@ -23,7 +23,8 @@ echo $! >"$home/pid"
 """
 # $1: folder of the SAP  $2: its port, which the client was told
 STOP = 'pid=$(cat "$1/pid") && tr "\\0" " " <"/proc/$pid/cmdline" | grep -q " $2 " && kill "$pid"; rm -rf "$1"'
-# Called by a DHCP client when it has got an address or lost it, by the names of udhcpc or those of dhclient.
+# Called by a DHCP client when it has got an address or lost it, by the names of udhcpc or those of dhclient.  Old addresses
+# go first: the kernel takes with one all that came after it in its network.
 SCRIPT = """#!/bin/sh
 case ${1-}${reason-} in
 bound|renew) new=$ip/$mask ;;
@@ -31,10 +32,10 @@ BOUND|RENEW|REBIND|REBOOT|TIMEOUT) new=$new_ip_address/$new_subnet_mask router=$
 deconfig|EXPIRE|FAIL|RELEASE|STOP) new= ;;
 *) exit 0 ;;
 esac
-test -z "$new" || ip address replace "$new" dev "$interface"
 for old in $(ip -4 -o address show dev "$interface" | sed 's/.* inet \\([^ ]*\\).*/\\1/'); do
     test "${old%/*}" = "${new%/*}" || ip address del "$old" dev "$interface"
 done
+test -z "$new" || ip address replace "$new" dev "$interface"
 test -z "$new" || test -z "${router-}" || ip route add default via "${router%% *}" dev "$interface" 2>/dev/null
 exit 0
 """
