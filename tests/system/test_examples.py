@@ -130,11 +130,27 @@ def management(place):
     assert lease(place.far).startswith("192.168.7.1")
 
 
+def configuration(place):
+    assert pings(place.lan, "10.0.0.253") and pings(place.lan, "10.0.0.254"), "the address of its port, and the node's"
+    assert "10.0.0.253 lladdr aa:bb:cc:dd:ee:ff" in place.lan.run("ip", "neigh", "show", "dev", "eth0").stdout
+    assert lease(place.lan).startswith("192.168.1.1")
+    assert "default via 10.0.0.1 dev l1a0" in place.node.run("ip", "route").stdout
+    space, = place.node.run("ls", "/run/netns").stdout.split()
+    inside = place.node.popen("ip", "netns", "exec", space, "busybox", "nc", "-ll", "-p", "80", "-e", "echo", "it is I")
+    try:
+        end = time.monotonic() + 5
+        while "it is I" not in place.lan.run("busybox", "nc", "-w", "1", "10.0.0.254", "2000", check=False).stdout:
+            assert time.monotonic() < end, "port 2000 of the node does not lead to the function"
+    finally:
+        inside.kill()
+        inside.wait()
+
+
 EXAMPLES = {  # what is deployed together
     "wire.json": wire, "home.json": home, "voice.json": voice, "figure-4.json": figure_4, "figure-5.json": figure_5,
     "figure-6-firewall.json": figure_6_firewall, "figure-6-adv-blocker.json": figure_6_adv_blocker,
     "vxlan.json": vxlan, "web-cache.json": web_cache, "network-monitor.json": network_monitor, "trusted.json": trusted,
-    "host-stack.json": host_stack, "gui.json": gui, "home-network.json": home_network,
+    "host-stack.json": host_stack, "gui.json": gui, "configuration.json": configuration, "home-network.json": home_network,
     "management.json management-afar.json": management}
 
 
