@@ -195,7 +195,8 @@ class Watch:
         for lsi in turn:
             if (yield from self._check(lsi, seen)):
                 return "rules have changed"
-        self.pulse = pulse
+        # rules that were wrong are others by now: until they were seen to be right, no pulse says that nothing happened
+        self.pulse = pulse if all([lsi in self.prints for lsi in turn]) else None
         return ""
 
     def _clients(self):
@@ -213,7 +214,8 @@ class Watch:
     def _check(self, lsi, seen):
         """Return whether rules of an LSI are not as wanted; the graphs whose they are are noted as broken."""
         found = yield from self.switch.fingerprint(lsi)
-        if self.prints.get(lsi) == found:
+        if self.prints.pop(lsi, None) == found:
+            self.prints[lsi] = found
             return False
         entries, wanted, epoch = {}, [], self._epoch()
         for entry in list(self.node.graphs.values()):

@@ -94,6 +94,14 @@ def test_what_is_taken_away_comes_back(pair, one, what):
     until(lambda: has(one.node) == before and not one.changes(world))
 
 
+def test_rules_that_are_taken_away_again_and_again_come_back_each_time(pair, one):
+    """Also if there are just as many each time that the watch counts them."""
+    before = one.world()
+    for _ in range(4):
+        TAKEN["the rules of LSI-0"](one)
+        until(lambda: not one.changes(before))
+
+
 EVERYTHING = {
     "drops all": graph("g", [WAN], [], rule("1", "wan", {"drop": True}, priority=65535)),
     "sends all elsewhere": graph("g", [LAN, WAN], [], rule("1", "wan", "lan", priority=65535),
