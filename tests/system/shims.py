@@ -25,7 +25,9 @@ if [ -z "${SF_ID-}" ] || [ "$1 $2" = "netns exec" ]; then
     read -r fail way <fail
     if [ $call = "$fail" ]; then
         [ $way = before ] || real/%(name)s "$@"
-        [ $way != killed ] || kill -9 $PPID
+        agent=$PPID
+        while read -r _ name _ parent _ <"/proc/$agent/stat" && [ "$name" = "(sh)" ]; do agent=$parent; done
+        [ $way != killed ] || kill -9 $agent
         echo "the moon is full" >&2
         exit 1
     fi

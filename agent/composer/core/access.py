@@ -10,9 +10,9 @@ from .errors import Conflict, StepFailed
 from .steps import ip, run
 
 # $1: a port to the TCP/IP stack of the node, which routes nothing that comes in there, not to another graph, nor beyond,
-# unless a TCP port of the node leads there
+# unless a TCP port of the node leads there; and says there of no other address than the port's that it is the node's
 APART = """\
-cd /proc/sys/net && ip link set "$1" group %s && echo 0 >ipv4/conf/"$1"/forwarding || exit
+cd /proc/sys/net && ip link set "$1" group %s && echo 0 >ipv4/conf/"$1"/forwarding && echo 1 >ipv4/conf/"$1"/arp_ignore || exit
 ! test -d ipv6/conf/"$1" || echo 1 >ipv6/conf/"$1"/disable_ipv6
 """ % names.HOSTS + control.SETTLE
 # $1: folder of the SAP  $2...: the client, which stays.  stdin: its script
