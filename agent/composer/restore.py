@@ -391,6 +391,6 @@ def _first_graphs(node):
         try:
             with open(path, "rb") as file:
                 graph = sffg.parse(json.loads(file.read()))
-            node.put(graph.id or path.rpartition("/")[2].partition(".")[0], graph, most=len(node.config.graphs))
+            node.put(graph.id or path.rpartition("/")[2].partition(".")[0], graph, most=len(node.config.graphs), confirm=0)
         except (OSError, ValueError, Refused) as error:
             log.write("restore", "first graph left out", file=path, why=error)

@@ -152,3 +152,15 @@ def test_the_configuration_can_put_every_change_on_trial(tmp_path):
         assert ctl(url, "delete", "--confirm", "0", "g").returncode == 0
         assert until_over(place) is None
         assert ctl(url, "confirm", "g").returncode == 1
+
+
+def test_the_graphs_of_the_configuration_need_nobody_to_confirm_them(tmp_path):
+    file = tmp_path / "g.json"
+    file.write_text(json.dumps(wire("g", LAN, WAN)))
+    with Place(["lan0", "wan0"], inband={"confirm": SECONDS}, graphs=[str(file)]) as place:
+        end = time.monotonic() + 5
+        while place.ask("GET", "/graphs")["graphs"][0]["state"] != "deployed":
+            assert time.monotonic() < end
+        assert "confirm_within" not in place.status("g")
+        time.sleep(SECONDS + 0.3)
+        assert pings(place.lan, "10.0.0.2")
