@@ -8,7 +8,7 @@ import pytest
 from crash import FULL
 from place import Place, chain
 
-CYCLES = 2000 if FULL else 30
+CYCLES = 2000 if FULL else 20
 WARM = 100 if FULL else 10  # cycles before anything is counted: the events that are kept are as many then as they will be
 MORE = 1.0  # MB of memory
 
