@@ -65,7 +65,7 @@ def delete(node, job, entry):
     old, new = entry.placed, placing.empty(entry.id)
     if old is None:
         raise NotFound("", "there is no graph %s" % entry.id)
-    node.journal.open(entry.id, old["number"], ())
+    node.journal.open(entry.id, old["number"], placing.touched(old, new) if job.confirm else ())
     if not job.confirm:
         trial.accept(node, entry, None, 0)
     entry.state, entry.percentage = "deleting", 0
@@ -87,6 +87,8 @@ def act(node, job, entry, sf_id, verb):
     """Bring one function into the state that a verb leads to (paper, Table 5)."""
     if entry.placed is None or sf_id not in entry.placed["sfs"]:
         raise NotFound("", "graph %s has no function %s" % (entry.id, sf_id))
+    if entry.trial:
+        raise Conflict("", "a change of graph %s waits to be confirmed: POST /graphs/%s/confirm first" % (entry.id, entry.id))
     sf = entry.placed["sfs"][sf_id]
     driver = node.drivers.compute[sf["type"]]
     node.journal.open(entry.id, entry.placed["number"], [sf["number"]])

@@ -48,10 +48,12 @@ class Inband:
     def look(self, addresses):
         """Yield the steps that find what is to be moved, and note it."""
         there = sorted([address for name, address in addresses if name == self.interface])
-        if there and not self.given:
+        if there and not self.given:  # what came to the interface later is added to what LSI-0 has
             text = yield run("ip", "-4", "route", "show", "dev", self.interface)
-            self.routes = [_route(line) for line in text.split("\n") if line.strip() and " proto kernel " not in line]
-            self.addresses = there
+            found = [_route(line) for line in text.split("\n") if line.strip() and " proto kernel " not in line]
+            self.routes = found + [route for route in self.routes if route[0] not in [one[0] for one in found]]
+            self.addresses = there + [address for address in self.addresses
+                                      if address not in there and (names.LSI0, address) in addresses]
         self.mtu = self.mtu or host.mtu(self.interface)
         os.makedirs(os.path.dirname(self.path), 0o755, exist_ok=True)
         with open(self.path + ".new", "w") as file:
@@ -67,7 +69,7 @@ class Inband:
         there = sorted([address for name, address in addresses if name == self.interface])
         yield [ip("link", "set", names.LSI0, "up")] \
             + [ip("address", "replace", address, "dev", names.LSI0) for address in self.addresses] \
-            + [ip("route", "replace", *(route + ["dev", names.LSI0])) for route in self.routes] \
+            + [ip("route", "replace", *(route + ["dev", names.LSI0])) for route in sorted(self.routes, key=lambda one: "via" in one)] \
             + [ip("address", "del", address, "dev", self.interface) for address in there]
         if datapath == "netdev" and host.mtu(self.interface) < self.mtu + ROOM:
             try:
@@ -78,4 +80,4 @@ class Inband:
 
 def _route(line):
     """Return the words of a route as `ip route show dev` says it, but for what the kernel notes of it."""
-    return [word for word in line.split() if word not in ("linkdown", "dead", "onlink")]
+    return [word for word in line.split() if word not in ("linkdown", "dead")]

@@ -279,13 +279,14 @@ class Orchestrator:
 
         With an owner, its interfaces must be his to use; what was accepted once is not asked again.
         """
-        vet.graph(self, graph, graph_id)
         self.security.check_saps(graph, owner, self.config.interfaces, vet.owners(self, graph_id))
+        vet.graph(self, graph, graph_id)
+        entry = self.graphs.get(graph_id)
         images = resolver.resolve(graph, self.templates() if graph.sfs else (), self.drivers, old["sfs"],
                                   self.repository.read)
         return placing.place(old, graph, images, self._number(), self.config.runtime, vet.groups(self, graph),
                              lambda sap: vet.way(self, sap, host.addresses()) if saps.place(sap) == saps.TUNNEL
-                             else vet.mac(self, graph_id, sap))
+                             else vet.mac(self, graph_id, sap), entry.trial.before if entry and entry.trial else None)
 
     def keeps(self, segment, graph_id):
         """Say whether another graph than this one needs a segment."""

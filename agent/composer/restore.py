@@ -9,27 +9,12 @@ bears the mark and is not wanted is removed.  Graphs that have a job under way a
 """
 import os
 
-from . import host, log
+from . import host, log, lsi0
 from .core import access, control, flows, json, names, placing, plan, saps, sffg, steps, stored
 from .core.errors import Refused, StepFailed, Unavailable
 from .core.placing import NODE_MARK
 from .jobs import Entry, Job
 
-# $@: interfaces of LSI-0.  The switch in user space reads them, and so does the kernel, which would answer on them for any
-# address of the node, past every graph.  It is kept from all packets; a kernel that cannot do that is at least strict about
-# where they come from.
-DEAF = """\
-cd /proc/sys/net
-for one do
-    echo 8 >ipv4/conf/"$one"/arp_ignore && echo 1 >ipv4/conf/"$one"/rp_filter || exit
-    ! test -d ipv6/conf/"$one" || echo 1 >ipv6/conf/"$one"/disable_ipv6
-    nft -f - 2>/dev/null <<END || test "$(cat ipv4/conf/all/rp_filter)" != 2 || exit
-table netdev composer-$one
-delete table netdev composer-$one
-table netdev composer-$one { chain kernel { type filter hook ingress device "$one" priority 0; policy drop; }; }
-END
-done
-"""
 PATIENCE = (0.2, 2)  # seconds between two tries while the switch does not answer: at first, at most (doubled)
 
 
@@ -73,7 +58,7 @@ def _restore(node, why):
     life = host.daemon(node.config.ovs.rundir, vswitch.SWITCH)
     seen = yield from vswitch.look()
     node.version = seen["version"]
-    drivers.datapath = seen["datapaths"].get(names.LSI0) or (yield from _datapath(node.config.ovs.datapath))
+    drivers.datapath = seen["datapaths"].get(names.LSI0) or (yield from lsi0.datapath(node.config.ovs.datapath))
     node.system.checksums = "off" if drivers.datapath == "netdev" else "on"
     if seen["lsis"].get(names.LSI0, NODE_MARK) != NODE_MARK:
         raise StepFailed("", "bridge %s is somebody else's: rename it, the agent needs the name" % names.LSI0)
@@ -82,7 +67,7 @@ def _restore(node, why):
         node.events.tell("repair", why=why, **found.told())
     yield from _remove_unwanted(node, seen, found)
     if found.lsi0 or found.inband or not found.rules:
-        yield from _make_lsi0(node, seen, found)
+        yield from lsi0.make(node, found)
     node.prune()
     for graph_id in set(found.changing) - set(node.graphs):
         node.journal.close(graph_id)
@@ -182,7 +167,7 @@ def compare(node, seen, busy):
     life = host.daemon(node.config.ovs.rundir, node.drivers.vswitch.SWITCH)
     found.rules = bool(life) and seen["lives"].get(names.LSI0) == life
     _compare_interfaces(node, seen, links, found)
-    found.inband = node.inband.interface in links and node.inband.missing(addresses)
+    found.inband = lsi0.is_ours(node, found) and node.inband.missing(addresses)
     wanted = {"lsis": set(), "ports": set(), "spaces": set(), "clients": set(), "tables": set()}
     for entry in node.graphs.values():
         for placed in entry.both():
@@ -303,16 +288,6 @@ def read_store(node):
         _first_graphs(node)
 
 
-def _datapath(wanted):
-    """Return the datapath to use: the kernel's where it has one, unless the configuration says which."""
-    if wanted == "auto" and not host.has("module:openvswitch"):
-        try:
-            yield steps.run("modprobe", "-q", "openvswitch")
-        except StepFailed:
-            pass
-    return wanted if wanted != "auto" else "system" if host.has("module:openvswitch") else "netdev"
-
-
 def _remove_unwanted(node, seen, found):
     """Yield the steps that remove what bears our mark and nobody wants, and the rules on LSI-0 of graphs that are gone."""
     vswitch, unwanted = node.drivers.vswitch, found.unwanted
@@ -337,52 +312,6 @@ def _remove_unwanted(node, seen, found):
     gone.update([number for name, (number, _) in found.changing.items() if name not in found.busy])
     if found.rules and gone - numbers:
         yield from vswitch.change_rules(names.LSI0, [flows.delete_graph(number) for number in sorted(gone - numbers)])
-
-
-def _make_lsi0(node, seen, found):
-    """Yield the steps that make LSI-0, with the configured interfaces that are there, and its own rules."""
-    vswitch = node.drivers.vswitch
-    for name in node.interfaces:
-        if not host.has_interface(name):
-            log.write("restore", "interface is not there", interface=name)
-    lsi0 = vswitch.MAKE["lsi"](names.LSI0, NODE_MARK, node.drivers.datapath)  # even if it is there: it may not be ready
-    ends = dict([(name, (names.LSI0, name, NODE_MARK, host.interface_index(name))) for name in found.lsi0])
-    inband, addresses = node.inband.interface in host.interfaces(), host.addresses()
-    if inband:
-        yield from node.inband.look(addresses)
-    local = [node.inband.part(vswitch)] if inband else []
-    try:
-        yield from vswitch.transact([lsi0] + local + [vswitch.MAKE["sap"](*ends[name]) for name in ends])
-        made = list(ends)
-    except StepFailed:
-        made = yield from _make_one_by_one(node, lsi0, ends)
-    for name in made:
-        node.indexes[name] = ends[name][-1]
-    if made:
-        yield [steps.run("ip", "link", "set", name, "up") for name in made]
-    if node.drivers.datapath == "netdev" and (made or not found.rules):
-        yield steps.run("sh", "-c", DEAF, "deaf", *[name for name in node.interfaces if node.indexes.get(name)])
-    if inband or not found.rules:  # those of management come before anything else
-        yield from vswitch.change_rules(names.LSI0, flows.anew(node.flows()))
-    if inband:
-        yield from node.inband.move(addresses, node.drivers.datapath)
-
-
-def _make_one_by_one(node, lsi0, ends):
-    """Make LSI-0 and put on it those interfaces that can be; return their names.  No other has to wait for one."""
-    vswitch, made = node.drivers.vswitch, []
-    yield from vswitch.dismantle([vswitch.UNMAKE["sap"](*words) for words in ends.values()])
-    yield from vswitch.transact([lsi0])
-    for name, words in ends.items():
-        try:
-            yield from vswitch.transact([vswitch.MAKE["sap"](*words)])
-            made.append(name)
-        except StepFailed as error:
-            yield from vswitch.dismantle([vswitch.UNMAKE["sap"](*words)])
-            node.indexes.pop(name, None)
-            node.refused[name] = words[-1]
-            node.events.tell("interface cannot be put on LSI-0", interface=name, why=error.output[-300:])
-    return made
 
 
 def _first_graphs(node):

@@ -58,7 +58,14 @@ def confirm(node, graph_id):
 
 
 def _over(node, entry):
-    node.enqueue(entry, Job(entry.id, lambda job, entry: _take_back(node, job, entry), mends=False))
+    trial, job = entry.trial, Job(entry.id, lambda job, entry: _take_back(node, job, entry), mends=False)
+
+    def tried():
+        if job.error and entry.trial is trial:  # whatever it was: try again
+            trial.timer = node.loop.at(AGAIN[1], lambda: _over(node, entry))
+
+    job.when_done(tried)
+    node.enqueue(entry, job)
 
 
 def _take_back(node, job, entry):
@@ -71,8 +78,7 @@ def _take_back(node, job, entry):
     node.journal.open(entry.id, now["number"] or before["number"], placing.touched(now, before))
 
     def ended(result, error):
-        if error:  # it is as it was: try again
-            trial.timer = node.loop.at(AGAIN[1], lambda: _over(node, entry))
+        if error:  # it is as it was
             node.leave(entry, before, now, getattr(error, "left", ()))
             raise error
         entry.trial, entry.placed = None, trial.before
@@ -83,4 +89,5 @@ def _take_back(node, job, entry):
         node.events.tell("graph was not confirmed and is what it was", graph=entry.id)
         node.end(job, entry, "taken back")
 
+    entry.coming = trial.before
     node.run(job, entry, plan.update(now, before, node.drivers), ended)

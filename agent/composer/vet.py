@@ -1,6 +1,6 @@
 """Vetting: what a graph wants of this node against what the node has now; what it cannot have is a Conflict (409)."""
 from . import host
-from .core import control, names, placing, saps, sffg
+from .core import control, names, placing, saps, sffg, values
 from .core.access import CLIENTS
 from .core.errors import Conflict
 
@@ -18,12 +18,12 @@ def graph(node, wanted, graph_id):
             _tunnel(node, sap, addresses)
         elif sap.options.get("address"):
             addresses = addresses or host.addresses()
-            _address(sap, addresses)
+            _address(sap, addresses, node.graphs[graph_id].numbers() if graph_id in node.graphs else ())
         elif sap.options.get("configuration") == "dhcp" and not node.drivers.dhcp:
             raise Conflict(sap.where, "this node has no DHCP client, those known are %s: give a static address" % ", ".join(
                 [name for name, _ in CLIENTS]))
-    for interface in node.absent(wanted):
-        raise Conflict("saps", "interface %s cannot be put on LSI-0 now, see the events" % interface)
+    for sap in [sap for sap in wanted.saps if sap.interface in node.absent(wanted)]:
+        raise Conflict(sap.where, "interface %s cannot be put on LSI-0 now, see the events" % sap.interface)
     sffg.conflict(wanted, [placed["graph"] for entry in node.graphs.values() if entry.id != graph_id
                            for placed in entry.every()])
     _node(node.graphs.get(graph_id), wanted)
@@ -69,12 +69,19 @@ def _tunnel(node, sap, addresses):
                        "puts it there" % (local, names.LSI0))
 
 
-def _address(sap, addresses):
-    """Raise Conflict if the address of a SAP is that of another port of the node; those of graphs know theirs."""
-    wanted = sap.options["address"].partition("/")[0]
+def _address(sap, addresses, numbers):
+    """Raise Conflict if the address of a SAP is that of another port of the node, or its network a part of that of one, whose
+    packets it would take; numbers: those of the graph itself."""
+    wanted, _, length = sap.options["address"].partition("/")
     for name, address in sorted(addresses):
-        if address.partition("/")[0] == wanted and not names.number(name):
+        there, _, other = address.partition("/")
+        mask = values.prefix(int(other), 32)
+        if there == wanted and not names.number(name):
             raise Conflict(sap.within + ".IPv4", "%s is the address of %s already" % (wanted, name))
+        if int(length) > int(other) and not (values.ipv4(there) ^ values.ipv4(wanted)) & mask and not any([
+                names.belongs(name, number) for number in numbers]):
+            raise Conflict(sap.within + ".IPv4", "%s is within the network of %s, which is %s" % (
+                sap.options["address"], name, address))
 
 
 def mac(node, graph_id, sap):

@@ -1,4 +1,5 @@
 """Commit-confirm: a change that is not confirmed in time is taken back by itself, whatever ends the trial."""
+import glob
 import json
 import time
 
@@ -164,3 +165,37 @@ def test_the_graphs_of_the_configuration_need_nobody_to_confirm_them(tmp_path):
         assert "confirm_within" not in place.status("g")
         time.sleep(SECONDS + 0.3)
         assert pings(place.lan, "10.0.0.2")
+
+
+def test_of_several_changes_on_trial_each_function_is_another_one_than_before(place):
+    """A function that is made during a trial has no number of one that may have to come back."""
+    place.put(chain("v"))
+    before = place.world()
+    put(place, cut(), 60)
+    put(place, chain("w"), 60)
+    wired = chain("v")
+    wired["sffg"]["SFs"][0]["name"] = "bridge"
+    put(place, wired)
+    until_over(place)
+    assert pings(place.lan, "10.0.0.2") and place.status("g")["functions"][0]["implementation"] == "puppet"
+    assert [line for line in place.changes(before) if "flow" not in line and "port" not in line and "link" not in line] == []
+
+
+def test_a_function_of_a_graph_on_trial_is_left_as_it_is(place):
+    place.put(chain("v"))
+    put(place, chain("v", "w"))
+    for verb in "stop", "pause", "restart":
+        assert "confirm" in place.ask("POST", "/graphs/g/functions/v/" + verb, "", 409)["message"]
+    until_over(place)
+
+
+def test_what_stands_in_the_way_of_a_take_back_only_delays_it(place):
+    place.put(chain("v"))
+    home, = glob.glob(place.node.dir + "/runtime/functions/*")
+    place.node.run("mount", "-t", "tmpfs", "tmpfs", home + "/tmp")
+    put(place, cut())
+    time.sleep(SECONDS + 1)
+    assert place.status("g")["confirm_within"] == 0 and place.status("g")["left"]
+    place.node.run("umount", home + "/tmp")
+    until_over(place)
+    assert pings(place.lan, "10.0.0.2")

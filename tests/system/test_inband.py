@@ -12,6 +12,7 @@ import packets
 from frames import octets
 from function import pings
 from graphs import graph, rule, vlan_sap, wire
+from node import Agent, Node
 from pair import Pair
 from place import LAN, WAN, until
 from probes import Ear, mouth
@@ -157,3 +158,40 @@ def test_a_graph_has_all_but_what_is_for_the_node(pair, one):
         for sent in (frame("192.0.2.1"), frame("192.0.2.3")):
             link.send(sent)
         assert ear.frames(1, wanted=lambda one: one[34:36] == LOCAL.to_bytes(2)) == [frame("192.0.2.3")]
+
+
+def test_an_address_that_comes_to_the_interface_later_is_one_more(pair, one):
+    before = has(one.node)
+    one.node.run("ip", "address", "add", "192.0.2.77/24", "dev", "wan0")
+    one.node.run("ip", "address", "add", "169.254.7.7/16", "dev", "wan0")
+    one.put(wire("g", LAN, vlan_sap("v", "wan0", 5)))
+    until(lambda: not [line for line in has(one.node) if line.startswith("wan0 ")], 60)
+    assert is_reached(pair) and pings(pair.two.node, "192.0.2.77")
+    assert set(before) <= set(has(one.node)), "nothing that was there is lost"
+    one.clear()
+    for address in "192.0.2.77/24", "169.254.7.7/16":
+        one.node.run("ip", "address", "del", address, "dev", "lsi0", check=False)
+    one.agent.stop()
+    one.node.run("rm", one.node.dir + "/runtime/inband.json")
+    one.node.run("dash", "-c", "ovs-vsctl del-br lsi0; ip address add 192.0.2.1/24 dev wan0; ip route add default via 192.0.2.2")
+    one.agent.start()
+    assert is_reached(pair)
+
+
+def test_an_interface_that_is_on_a_bridge_of_somebody_else_keeps_its_address():
+    with Node(interfaces=("lan0", "wan0")) as node:
+        node.run("ip", "address", "add", "192.0.2.1/24", "dev", "wan0")
+        node.ovs("vsctl", "add-br", "theirs", "--", "set", "bridge", "theirs", "datapath_type=" + node.datapath, "--", "add-port", "theirs", "wan0")
+        with Agent(node, {"inband": {"interface": "wan0"}}) as agent:
+            time.sleep(3)
+            assert "wan0 192.0.2.1/24" in has(node) and agent.request("GET", "/health")[0] == 200
+
+
+def test_a_gateway_outside_the_subnet_is_moved_too():
+    with Node(interfaces=("lan0", "wan0")) as node:
+        node.run("dash", "-euc", "ip address add 198.51.100.7/32 dev wan0; ip route add 192.0.2.254 dev wan0; "
+                                 "ip route add default via 192.0.2.254 dev wan0 onlink")
+        with Agent(node, {"inband": {"interface": "wan0"}}):
+            found = "\n".join(has(node))
+            assert "default via 192.0.2.254 dev lsi0" in found and "192.0.2.254 dev lsi0" in found
+            assert "lsi0 198.51.100.7/32" in found and "wan0 1" not in found

@@ -36,7 +36,8 @@ for old in $(ip -4 -o address show dev "$interface" | sed 's/.* inet \\([^ ]*\\)
     test "${old%/*}" = "${new%/*}" || ip address del "$old" dev "$interface"
 done
 test -z "$new" || ip address replace "$new" dev "$interface"
-test -z "$new" || test -z "${router-}" || ip route add default via "${router%% *}" dev "$interface" 2>/dev/null
+test -z "$new" || test -z "${router-}" || ip -4 route show default | grep -qv " dev $interface " ||
+    ip route replace default via "${router%% *}" dev "$interface"
 exit 0
 """
 UDHCPC = ("-f", "-A", "3", "-s", "%(home)s/script", "-i", "%(port)s", "-S")

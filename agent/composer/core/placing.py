@@ -23,18 +23,19 @@ def empty(graph_id):
             "graph": None}
 
 
-def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SWITCH if saps.place(sap) == saps.TUNNEL else ""):
+def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SWITCH if saps.place(sap) == saps.TUNNEL else "",
+          beside=None):
     """Return `graph` placed: every name that its plan needs, keeping those of `old`.
 
     images: {sf id: {"type", "template", "image", "digest", "limits", "positions": {port id: position from 0}}};
     number: of the graph, if `old` has none; runtime: the folder for what lasts until the next boot; groups: {group:
-    number of its segment}, at least of those that the graph names; fresh(sap): of what is new, the way of a tunnel and the MAC address of
-    a port to the node.
+    number of its segment}, at least of those that the graph names; fresh(sap): of what is new, the way of a tunnel and the MAC
+    address of a port to the node; beside: a placed graph that this one may have to become again, whose numbers are taken.
     """
     number = old["number"] or number
     sfs = {}
-    numbers = names.free(set([sf["number"] for sf in old["sfs"].values()]))
-    spaces = set([sf["netns"] for sf in old["sfs"].values()])
+    numbers = names.free(set([sf["number"] for one in (old, beside) if one for sf in one["sfs"].values()]))
+    spaces = set([sf["netns"] for one in (old, beside) if one for sf in one["sfs"].values()])
     for sf in graph.sfs:
         image, before = images[sf.id], old["sfs"].get(sf.id)
         ports = [{"id": port.id, "number": image["positions"][port.id], "mac": values.mac_text(port.mac) if port.mac else "",
@@ -61,13 +62,14 @@ def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SW
     named = set([sap.options["group"] for sap in graph.saps if saps.place(sap) == saps.SEGMENT])
     return {"id": graph.id, "number": number, "lsi": steering.needs_lsi(graph), "sfs": sfs, "low": low,
             "groups": dict([(group, old["groups"].get(group) or groups[group]) for group in sorted(named)]),
-            "saps": _place_saps(old, graph, number, runtime, fresh), "links": steering.links(graph.rules, old["links"]), "graph": graph}
+            "saps": _place_saps(old, beside, graph, number, runtime, fresh), "links": steering.links(graph.rules, old["links"]), "graph": graph}
 
 
-def _place_saps(old, graph, number, runtime, fresh):
+def _place_saps(old, beside, graph, number, runtime, fresh):
     """Return {sap id: {"number", "way", "mac", "home"}}.  A SAP of the same kind keeps its port; those of one group have one."""
     before = dict([(sap.id, sap) for sap in old["graph"].saps]) if old["graph"] else {}
-    numbers, result, of_group = names.free(set([one["number"] for one in old["saps"].values()])), {}, {}
+    numbers, result, of_group = names.free(set([
+        one["number"] for other in (old, beside) if other for one in other["saps"].values()])), {}, {}
     for sap in graph.saps:
         if saps.place(sap) == saps.WIRE:
             continue

@@ -150,7 +150,7 @@ def _switch(new, old, drivers):
         for sap, port in access.own(new):
             if port in [words[1] for words in refused]:
                 new["saps"][sap.id]["way"] = placing.DEVICE
-        yield from access.make(new, old)
+        yield from together([access.make(new, old)])
         yield from _transact(placing.parts(new, old, drivers.datapath), drivers)
 
 

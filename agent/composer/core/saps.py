@@ -49,7 +49,7 @@ def with_length(value):
     if not slash:
         raise wrong
     try:
-        found, length = values.ipv4(device(text)), values.number(length, 1, 32)
+        found, length = values.ipv4(device(text)), values.number(length, 8, 32)
     except ValueError:
         raise wrong
     rest = found & ~values.prefix(length, 32)
