@@ -11,7 +11,7 @@ import pytest
 import packets
 from frames import octets
 from function import pings
-from graphs import graph, rule, vlan_sap, wire
+from graphs import graph, host_stack, rule, vlan_sap, wire
 from node import Agent, Node
 from pair import Pair
 from place import LAN, WAN, until
@@ -195,3 +195,12 @@ def test_a_gateway_outside_the_subnet_is_moved_too():
             found = "\n".join(has(node))
             assert "default via 192.0.2.254 dev lsi0" in found and "192.0.2.254 dev lsi0" in found
             assert "lsi0 198.51.100.7/32" in found and "wan0 1" not in found
+
+
+def test_a_graph_takes_no_part_of_the_network_that_the_node_is_managed_through(pair, one):
+    answer = one.put(graph("g", [LAN, host_stack("me", "192.0.2.3/29")], []), 409)
+    assert answer["where"] == "saps[1].host-stack.IPv4" and "within the network of lsi0" in answer["message"]
+    one.put(graph("g", [LAN, host_stack("me", "10.9.0.1/24")], []))
+    assert "within the network of l1a0" in one.put(graph("h", [host_stack("me", "10.9.0.130/25")], []), 409)["message"]
+    one.put(graph("g", [LAN, host_stack("me", "10.9.0.130/25")], []))  # its own may shrink
+    assert is_reached(pair)
