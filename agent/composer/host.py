@@ -26,13 +26,7 @@ def has_interface(name):
 
 def interface_index(name):
     """Return the kernel's number of an interface as a text, which no later interface of that name has; "" without it."""
-    try:
-        with open("/sys/class/net/%s/ifindex" % name) as file:
-            return file.read().strip()
-    except OSError as error:
-        if error.errno in SCARCE:
-            raise  # nothing was said about the interface
-        return ""  # it is not there, or on its way out
+    return _said_of(name, "ifindex")
 
 
 def mac(name):
@@ -48,13 +42,17 @@ def mtu(name):
 
 def alias(name):
     """Return what an interface was noted to be for, "" if it says nothing."""
+    return _said_of(name, "ifalias")
+
+
+def _said_of(name, what):
     try:
-        with open("/sys/class/net/%s/ifalias" % name) as file:
+        with open("/sys/class/net/%s/%s" % (name, what)) as file:
             return file.read().strip()
     except OSError as error:
         if error.errno in SCARCE:
-            raise
-        return ""
+            raise  # nothing was said about the interface
+        return ""  # it is not there, or on its way out
 
 
 def interfaces():
@@ -65,7 +63,7 @@ def addresses():
     """Return {(name of an interface, "a.b.c.d/n")} of the IPv4 addresses that this node has, asked of the kernel (netlink)."""
     found = set()
     for data in _dump(socket.NETLINK_ROUTE, GET_ADDRESSES, struct.pack("=BxxxI", socket.AF_INET, 0)):
-        said = dict(_attributes(data[8:]))
+        said = dict(attributes(data[8:]))
         name = said.get(IFA_LABEL, b"").rstrip(b"\0").decode("utf-8", "replace")
         found.add((name.partition(":")[0], "%s/%d" % (socket.inet_ntoa(said[IFA_LOCAL]), data[1])))
     return found
@@ -75,7 +73,7 @@ def tables():
     """Return the names of the IPv4 tables of nftables, asked of the kernel."""
     if not has_program("nft"):
         return set()  # none of ours, and perhaps no such thing in this kernel
-    return set([dict(_attributes(data[4:]))[TABLE_NAME].rstrip(b"\0").decode("utf-8", "replace")
+    return set([dict(attributes(data[4:]))[TABLE_NAME].rstrip(b"\0").decode("utf-8", "replace")
                 for data in _dump(NETFILTER, GET_TABLES, struct.pack("=BBH", socket.AF_INET, 0, 0))])
 
 
@@ -125,8 +123,8 @@ def _dump(protocol, kind, question):
                 at += (size + 3) & ~3
 
 
-def _attributes(data):
-    """Yield (type, value) of the attributes of a netlink message."""
+def attributes(data):
+    """Yield (type, value) of the attributes of a netlink message (bytes)."""
     at = 0
     while at + 4 <= len(data):
         size, kind = struct.unpack_from("=HH", data, at)

@@ -271,10 +271,4 @@ class Watch:
 
 def _name(attributes, wanted):
     """Return the name of an interface from the attributes of a message about it, "" if there is none."""
-    at = 0
-    while at + 4 <= len(attributes):
-        size, kind = struct.unpack_from("=HH", attributes, at)
-        if kind == wanted:
-            return attributes[at + 4:at + size].rstrip(b"\0").decode("utf-8", "replace")
-        at += max(4, (size + 3) & ~3)
-    return ""
+    return dict(host.attributes(attributes)).get(wanted, b"").rstrip(b"\0").decode("utf-8", "replace")

@@ -102,9 +102,9 @@ def parse(one, where, strict, later):
     given = one.get("type")
     kind = ALIASES.get(given, given) if isinstance(given, str) else None
     if kind not in KINDS:
-        known = list(KINDS) + list(ALIASES)
-        raise BadGraph(where + ".type", unknown(given, known, "SAP type") if isinstance(given, str)
-                       else "%s: should be one of %s" % (show(given), ", ".join(sorted(known))))
+        types = list(KINDS) + list(ALIASES)
+        raise BadGraph(where + ".type", unknown(given, types, "SAP type") if isinstance(given, str)
+                       else "%s: should be one of %s" % (show(given), ", ".join(sorted(types))))
     name = _value(one, "id", where, values.identifier, NEEDED)
     inner, place, keys = one.get(given), "%s.%s" % (where, given), KINDS[kind].keys
     if not isinstance(inner, dict):
@@ -112,8 +112,8 @@ def parse(one, where, strict, later):
             '" and "'.join([key for key, _, _, default in keys if default is NEEDED]), show(inner)))
     inner = dict([(SPELLINGS.get(key, key), inner[key]) for key in inner])
     if strict:
-        _known(one, ("id", "name", "type", given), where)
-        _known(inner, [key for key, _, _, _ in keys], place)
+        known(one, ("id", "name", "type", given), where)
+        known(inner, [key for key, _, _, _ in keys], place)
     options = dict([(option, _value(inner, key, place, read, default)) for key, option, read, default in keys])
     if kind == "host-stack":
         _check_host(options, place, later)
@@ -187,10 +187,11 @@ def one_device(sap, other):
     return all([sap.options.get(name) == other.options.get(name) for name in ("key", "port")])
 
 
-def _known(one, keys, where):
+def known(one, keys, where):
+    """Raise BadGraph unless all keys of an object are among `keys`."""
     for key in one:
         if key not in keys:
-            raise BadGraph("%s.%s" % (where, show(key)[1:-1]), unknown(key, keys, "key"))
+            raise BadGraph((where + "." if where else "") + show(key)[1:-1], unknown(key, keys, "key"))
 
 
 def _value(one, key, where, read, default):

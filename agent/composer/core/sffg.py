@@ -12,7 +12,7 @@ Paper, 5.1.1; the second dialect (NF-FG) is that of the un-orchestrator and the 
 from collections import namedtuple
 
 from . import actions, matches, saps, values
-from .errors import BadGraph, Conflict, listed, unknown, show
+from .errors import BadGraph, Conflict, listed, show
 
 # gateway: the node's, an address or ""; control: ((TCP port of the node, TCP port of the function), ...); ip: a.b.c.d/n or ""
 Graph = namedtuple("Graph", ("id", "name", "body", "sfs", "saps", "rules", "gateway"))
@@ -46,7 +46,7 @@ def parse(body, wanted=None):
     if not isinstance(graph, dict):
         raise BadGraph(dialect.root, "should be an object, not %s" % show(graph))
     if dialect.strict:
-        _known(graph, GRAPH_KEYS, "")
+        saps.known(graph, GRAPH_KEYS, "")
     later = []  # what is well said, but cannot be had: told when all else is right
     name = _text(graph, "name", "", "")
     sfs = [_sf(one, where, dialect) for one, where in _objects(graph, dialect.sfs, dialect.sfs)]
@@ -135,7 +135,7 @@ def _graph_id(graph, dialect, wanted):
 
 def _sf(one, where, dialect):
     if dialect.strict:
-        _known(one, SF_KEYS, where)
+        saps.known(one, SF_KEYS, where)
     capability = _filled(one, "functional-capability") if not dialect.strict else None
     key = "functional-capability" if capability is not None else "name"
     named = "template" if dialect.strict else "vnf_template"
@@ -164,7 +164,7 @@ def _control(one, where):
 
 def _port(one, where, dialect):
     if dialect.strict:
-        _known(one, PORT_KEYS, where)
+        saps.known(one, PORT_KEYS, where)
     mac = None
     if _filled(one, "mac") is not None:
         mac = values.mac(_value(saps.mac, one, "mac", where))
@@ -225,7 +225,7 @@ def _rules(graph, dialect, sfs, ends, later):
     rules = []
     for one, where in items:
         if dialect.strict:
-            _known(one, RULE_KEYS, where)
+            saps.known(one, RULE_KEYS, where)
         try:
             rules.append(_rule(one, where, dialect, ports))
         except Conflict as refusal:
@@ -328,12 +328,6 @@ def _objects(parent, key, where):
         if not isinstance(one, dict):
             raise BadGraph("%s[%d]" % (where, index), "should be an object, not %s" % show(one))
     return [(one, "%s[%d]" % (where, index)) for index, one in enumerate(found)]
-
-
-def _known(one, keys, where):
-    for key in one:
-        if key not in keys:
-            raise BadGraph((where + "." if where else "") + show(key)[1:-1], unknown(key, keys, "key"))
 
 
 def _unique(items, noun, where=""):
