@@ -2,8 +2,8 @@
 
 Each is given the node (the Orchestrator), the job and the entry of its graph; it ends with node.end(job, entry, ...).
 """
-from . import host, trial
-from .core import placing, plan
+from . import admission, host, trial
+from .core import placing, plan, recursion
 from .core.errors import Conflict, NotFound, StepFailed, Unavailable, failed
 
 STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running", "restart": "running"}
@@ -15,7 +15,17 @@ def put(node, job, entry, graph):
     if entry.trial and not entry.placed:
         raise Conflict("", "that graph %s was deleted waits to be confirmed: POST /graphs/%s/confirm" % (entry.id, entry.id))
     old = entry.placed or placing.empty(entry.id)
-    new = node.place(old, graph, entry.id, entry.owner)
+
+    def admitted(new, error):
+        if error:
+            raise error
+        _update(node, job, entry, old, new)
+
+    node.run(job, entry, admission.place(node, old, graph, entry.id, entry.owner), admitted)
+
+
+def _update(node, job, entry, old, new):
+    """Make what a graph is what it is placed to be."""
     if entry.placed and placing.same(old, new):
         if not (entry.trial and job.confirm):  # else it goes on waiting to be confirmed
             trial.accept(node, entry, new, 0)
@@ -84,44 +94,50 @@ def delete(node, job, entry):
 
 
 def act(node, job, entry, sf_id, verb):
-    """Bring one function into the state that a verb leads to (paper, Table 5)."""
-    if entry.placed is None or sf_id not in entry.placed["sfs"]:
+    """Bring a function, or all that one which is a graph is made of, into the state that a verb leads to (paper, Table 5)."""
+    there = entry.placed["sfs"] if entry.placed else {}
+    sfs = [there[name] for name in recursion.of(sf_id, there)]
+    if not sfs:
         raise NotFound("", "graph %s has no function %s" % (entry.id, sf_id))
     if entry.trial:
         raise Conflict("", "a change of graph %s waits to be confirmed: POST /graphs/%s/confirm first" % (entry.id, entry.id))
-    sf = entry.placed["sfs"][sf_id]
-    driver = node.drivers.compute[sf["type"]]
-    node.journal.open(entry.id, entry.placed["number"], [sf["number"]])
-
-    def acting():
-        was = dict(sf)
-        if verb in ("stop", "restart"):
-            sf["state"] = STATES[verb]  # whatever comes of it: no process is left, and the supervisor does the rest
-            try:
-                yield from driver.stop(was)
-            except StepFailed:
-                if verb == "stop":
-                    raise
-        elif verb == "start" and was["state"] == "paused":
-            yield from driver.resume(was)
-        if verb in ("start", "restart"):
-            yield from driver.start(dict(sf, state="running"))
-        elif verb in ("pause", "resume"):
-            yield from getattr(driver, verb)(was)
-        sf["state"] = STATES[verb]
+    for sf in sfs if verb in ("pause", "resume") else ():
+        if sf["state"] == "stopped":
+            raise Conflict("", "function %s is stopped: start it first" % sf["id"])
+    node.journal.open(entry.id, entry.placed["number"], [sf["number"] for sf in sfs])
+    failures = []
 
     def ended(_, error):
-        node.supervisor.restarted(entry, [sf["number"]])
+        node.supervisor.restarted(entry, [sf["number"] for sf in sfs])
         try:
             node.keep(entry, entry.placed)
         except OSError as reason:
             raise failed("graph %s cannot be stored" % entry.id, reason)
-        if error:
-            raise error
-        node.events.tell("function " + sf["state"], graph=entry.id, function=sf_id)
+        if error or failures:
+            raise error or failures[0]
         node.end(job, entry, "done")
 
-    node.run(job, entry, acting(), ended)
+    node.run(job, entry, plan.together([_acting(node, sf, verb) for sf in sfs], failures), ended)
+
+
+def _acting(node, sf, verb):
+    """Yield the steps of a verb for one function."""
+    driver, was = node.drivers.compute[sf["type"]], dict(sf)
+    if verb in ("stop", "restart"):
+        sf["state"] = STATES[verb]  # whatever comes of it: no process is left, and the supervisor does the rest
+        try:
+            yield from driver.stop(was)
+        except StepFailed:
+            if verb == "stop":
+                raise
+    elif verb == "start" and was["state"] == "paused":
+        yield from driver.resume(was)
+    if verb in ("start", "restart"):
+        yield from driver.start(dict(sf, state="running"))
+    elif verb in ("pause", "resume"):
+        yield from getattr(driver, verb)(was)
+    sf["state"] = STATES[verb]
+    node.tell(sf, sf["state"])
 
 
 def revive(node, job, entry, sf_id):

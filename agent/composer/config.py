@@ -239,6 +239,16 @@ def _address_of_device(read):
     return check
 
 
+def _resources(value, where):
+    return _complete(Resources, RESOURCE_KEYS, _object(value, where), where)
+
+
+def _amount(value, where):
+    if value is not None and (not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1 << 31):
+        raise BadRequest(where, "must be a number above 0, not %s" % show(value))
+    return value
+
+
 def _seconds(value, where):
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 86400:
         raise BadRequest(where, "must be a number of seconds, 0 to 86400, not %s" % show(value))
@@ -326,6 +336,10 @@ INBAND_KEYS = (
     ("gateway", _address_of_device(saps.device), ""),
     ("confirm", _seconds, 0),  # seconds in which a change must be confirmed, 0 for no need to
 )
+RESOURCE_KEYS = (
+    ("memory", _amount, None),  # MiB that functions may reserve; None: three quarters of what the node has
+    ("cpu", _amount, None),  # cores that they may; None: those that the node has
+)
 KEYS = (
     ("node", _id, None),  # the host name
     ("listen", _listen, "127.0.0.1:8080"),
@@ -341,10 +355,12 @@ KEYS = (
     ("tls", _later, {}),
     ("auth", _auth, {}),
     ("inband", _inband, {}),
+    ("resources", _resources, {}),
 )
 Ovs = namedtuple("Ovs", [key for key, _, _ in OVS_KEYS])
 Inband = namedtuple("Inband", [key for key, _, _ in INBAND_KEYS])
 User = namedtuple("User", [key for key, _, _ in USER_KEYS])
 Auth = namedtuple("Auth", [key for key, _, _ in AUTH_KEYS])
+Resources = namedtuple("Resources", [key for key, _, _ in RESOURCE_KEYS])
 Interface = namedtuple("Interface", [key for key, _, _ in INTERFACE_KEYS])
 Config = namedtuple("Config", [key for key, _, _ in KEYS])

@@ -13,7 +13,7 @@ from .core.errors import BadRequest
 
 class Drivers:
     """What this node offers: .vswitch, .datapath (set when the switch was looked at), .compute {type: driver}, and what
-    core.plan wants to know of it: .tunnels, .dhcp, .keeps (set by who knows)."""
+    core.plan wants to know of it: .tunnels, .dhcp, .keeps and .tell (set by who knows)."""
 
     def __init__(self, wanted, tunnels="auto"):
         switches = _offered(vswitch)
@@ -23,9 +23,14 @@ class Drivers:
         self.datapath = "netdev"
         self.compute = dict([(name, driver) for name, driver in _offered(compute).items()
                              if _common_technology(driver, self.vswitch)])
-        self.tunnels, self.keeps = tunnels, lambda segment, graph_id: False
+        self.tunnels, self.keeps, self.tell = tunnels, lambda segment, graph_id: False, lambda sf, state: None
         self.dhcp = next((name for name, _ in CLIENTS if host.has_program(name)), "")
-        self.types, self.has = self.compute, host.has  # the offer, as the resolver sees it
+
+    def silent(self):
+        """Return the same for a plan that is not carried out: nobody is told of functions."""
+        other = Drivers.__new__(Drivers)
+        other.__dict__.update(self.__dict__, tell=lambda sf, state: None)
+        return other
 
 
 def _offered(package):

@@ -175,18 +175,50 @@ def daemon(rundir, name):
 def description():
     """Return what the node is and has: architecture, CPU, memory in MiB."""
     name = os.uname()
-    total, free = 0, 0
-    with open("/proc/meminfo") as file:
-        for line in file:
-            words = line.split()
-            if words[0] == "MemTotal:":
-                total = int(words[1]) // 1024
-            elif words[0] == "MemAvailable:":
-                free = int(words[1]) // 1024
     with open("/proc/loadavg") as file:
         load = float(file.read().split()[0])
     return {"architecture": name.machine, "kernel": name.release,
-            "cpu": {"cores": os.cpu_count(), "load": load}, "memory": {"total": total, "free": free}}
+            "cpu": {"cores": os.cpu_count(), "load": load}, "memory": memory(),
+            "accelerators": [kind for kind in sorted(ACCELERATORS) if has_accelerator(kind)]}
+
+
+def memory():
+    """Return {"total", "free"} of the node's memory in MiB."""
+    found = {}
+    with open("/proc/meminfo") as file:
+        for line in file:
+            words = line.split()
+            found[words[0]] = int(words[1]) // 1024
+    return {"total": found["MemTotal:"], "free": found.get("MemAvailable:", found["MemFree:"])}
+
+
+def has_accelerator(kind):
+    """Say whether the node has an accelerator of a kind, one of ACCELERATORS."""
+    return kind in ACCELERATORS and ACCELERATORS[kind]()
+
+
+def _crypto():
+    """AES by the processor itself, or by a device that the kernel has a driver for."""
+    with open("/proc/cpuinfo") as file:
+        if any([" aes" in line for line in file if line.startswith(("flags", "Features"))]):
+            return True
+    return any([word in _text("/proc/crypto") for word in ("-caam", "-qat", "-ccp", "-inside-secure", "-safexcel", "-mv-ces")])
+
+
+def _l2_switch():
+    """A switch chip whose ports the kernel knows to be ports of one."""
+    return any([_said_of(name, "phys_switch_id") for name in interfaces()])
+
+
+def _text(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+ACCELERATORS = {"crypto": _crypto, "l2-switch": _l2_switch}  # paper, 2 and 4.7
 
 
 def _has_one(dependency):

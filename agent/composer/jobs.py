@@ -1,5 +1,5 @@
 """Jobs: one change of one graph each, and the entry that keeps a graph's jobs in order."""
-from .core import placing, sffg
+from .core import placing, recursion, sffg, templates
 from .core.errors import Refused, StepFailed
 
 AGAIN = (1, 4)  # seconds until what is left or broken is tried again: at first, and at most (doubled each time)
@@ -49,6 +49,7 @@ class Entry:
         self.queue, self.running, self.left, self.pause, self.again = [], False, [], AGAIN[0], None
         self.health, self.trouble = {}, ""  # trouble: why the last job failed
         self.trial = None  # if its last change waits to be confirmed
+        self.lives = {}  # {number of a function: what the job that is at work has brought it to}
 
     def both(self):
         """Return what the graph is and what it is about to be, as far as there is any."""
@@ -65,12 +66,10 @@ class Entry:
     def status(self, now):
         """Return the status as SPEC 2 has it; now: on the loop's clock."""
         placed = self.coming or self.placed
-        functions = [placed["sfs"][name] for name in sorted(placed["sfs"])] if placed else []
-        there = self.placed["sfs"] if self.placed else {}
+        functions = [self._function(placed, sf) for _, sf in sorted(placed["sfs"].items())] if placed else []
+        functions += [self._part(placed, name, functions) for name in sorted(placed["parts"])] if placed else []
         found = {"id": self.id, "state": self.state, "percentage_completed": self.percentage, "error": self.error,
-                 "functions": [dict({"id": sf["id"], "name": sf["name"], "implementation": sf["template"], "type": sf["type"],
-                                     "state": sf["state"] if sf["id"] in there else self.state},
-                                    **self._health(sf)) for sf in functions],
+                 "functions": sorted(functions, key=lambda one: one["id"]),
                  "overlaps": [list(pair) for pair in sffg.overlaps(placed["graph"])] if placed else []}
         if placed and placed["saps"]:
             found["saps"] = [dict({"id": sap.id, "type": sap.kind, "port": port}, **(
@@ -82,9 +81,24 @@ class Entry:
             found["left"] = [failure(one) for _, _, failures in self.left for one in failures]
         return found
 
+    def _function(self, placed, sf):
+        """Return what the status tells of a placed function."""
+        there = self.placed is not None and sf["id"] in self.placed["sfs"]
+        found = {"id": sf["id"], "name": sf["name"], "implementation": sf["template"], "type": sf["type"],
+                 "state": sf["state"] if there else self.lives.get(sf["number"], self.state)}
+        if sf["id"] in placed["choices"]:
+            found["choice"] = placed["choices"][sf["id"]]
+        if sf["id"] in self.health:
+            found.update(self.health[sf["id"]].told())
+        return found
 
-    def _health(self, sf):
-        return self.health[sf["id"]].told() if sf["id"] in self.health else {}
+    def _part(self, placed, name, functions):
+        """Return what the status tells of a function that is a graph: its state is that of all in it, or the first that differs."""
+        part, inside = placed["parts"][name], recursion.of(name, [one["id"] for one in functions])
+        states = [one["state"] for one in functions if one["id"] in inside]
+        return {"id": name, "name": part["name"], "implementation": part["template"], "type": templates.GRAPH,
+                "state": next((state for state in states if state != "running"), "running"),
+                "functions": inside, "choice": placed["choices"].get(name, [])}
 
 
 def failure(error):
@@ -92,5 +106,5 @@ def failure(error):
     if isinstance(error, StepFailed):
         return {"error": "StepFailed", "message": str(error), "where": "", "command": error.command, "output": error.output}
     if isinstance(error, Refused):
-        return {"error": type(error).__name__, "message": error.message, "where": error.where}
+        return dict({"error": type(error).__name__, "message": error.message, "where": error.where}, **error.more)
     return {"error": "Internal", "message": "the agent failed; its log says more", "where": ""}

@@ -7,6 +7,7 @@ from . import __version__
 from .core import actions, matches, saps
 
 ID = {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"}
+SF_ID = {"type": "string", "pattern": "^[A-Za-z0-9_./-]{1,1600}$", "description": "a/b: function b of what function a is made of"}
 PORT_ID = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$"}
 MAC = {"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "example": "02:00:00:00:00:01"}
 TEXT, TRUTH, NUMBER, EMPTY = {"type": "string"}, {"type": "boolean"}, {"type": "integer"}, {"enum": [""]}
@@ -31,7 +32,7 @@ ROUTES = (
     ("get", "/graphs/{graph_id}/trace", "trace", "The way of a packet through the LSIs, with the rules' counters",
      "packet", "200 Way, 400, 401, 403, 404, 500"),
     ("post", "/graphs/{graph_id}/functions/{sf_id}/{verb}", "actOnFunction", "Start, stop, pause, resume or restart a "
-     "function", "prefer", "200 Outcome, 202 Accepted, 400, 401, 403, 404, 500, 503, 507"),
+     "function", "prefer", "200 Outcome, 202 Accepted, 400, 401, 403, 404, 409, 500, 503, 507"),
     ("get", "/node", "getNode", "What the node is and has", "", "200 Node, 401"),
     ("get", "/functions", "listFunctions", "What functions there are, and why one cannot run here", "",
      "200 Functions, 401"),
@@ -119,7 +120,7 @@ def _operation(path, operation, does, takes, answers):
 
 
 def _path_parameter(name):
-    schema = {"type": "string", "enum": VERBS} if name == "verb" else ID
+    schema = {"type": "string", "enum": VERBS} if name == "verb" else SF_ID if name == "sf_id" else ID
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
@@ -139,19 +140,21 @@ def _responses(answers):
 
 def _answers():
     """Return the schemas of what the agent answers."""
-    error = _object({"error": TEXT, "message": TEXT, "where": TEXT, "command": TEXT, "output": TEXT},
+    considered = _list(_whole({"template": TEXT, "taken": TRUTH, "why": TEXT}))
+    error = _object({"error": TEXT, "message": TEXT, "where": TEXT, "command": TEXT, "output": TEXT, "templates": considered},
                     ("error", "message", "where"))
     state = {"type": "string", "enum": STATES}
     outcome = {"type": "string", "enum": ["created", "updated", "unchanged", "deleted", "done", "confirmed"]}
-    sf = {"id": ID, "name": TEXT, "implementation": TEXT, "type": TEXT,
-          "state": {"type": "string", "enum": ["running", "stopped", "paused"] + STATES}}
-    health = {"restarts": NUMBER, "error": dict(_object({}), allOf=[_ref("Error")])}
+    sf = {"id": SF_ID, "name": TEXT, "implementation": TEXT, "type": TEXT,
+          "state": {"type": "string", "enum": ["created", "running", "updated", "stopped", "paused", "destroyed"] + STATES}}
+    health = {"restarts": NUMBER, "error": dict(_object({}), allOf=[_ref("Error")]), "choice": considered, "functions": _list(SF_ID)}
     event = {"sequence": NUMBER, "time": dict(NUMBER, description="seconds since 1970"), "event": TEXT}
     hop = {"lsi": TEXT, "table": NUMBER, "rule": TEXT, "match": TEXT, "actions": _list(TEXT), "packets": NUMBER,
            "bytes": NUMBER}
     function = {"function": TEXT, "template": TEXT, "type": TEXT, "available": TRUTH, "why": TEXT, "attributes": _object({}),
                 "variables": _object({}), "memory": dict(NUMBER, nullable=True, description="MiB"),
                 "ports": _whole({"min": NUMBER, "max": dict(NUMBER, nullable=True)})}
+    room = _whole({"total": {"type": "number"}, "reserved": {"type": "number"}})  # for functions, in MiB and cores
     percentage = {"type": "integer", "minimum": 0, "maximum": 100}
     return {
         "Error": error,
@@ -167,8 +170,9 @@ def _answers():
                            "overlaps": _list(_list(ID))},
                           ("id", "state", "percentage_completed", "functions", "error", "overlaps")),
         "Way": _whole({"packet": TEXT, "hops": _list(_whole(hop)), "verdict": TEXT}),
-        "Node": _object({"name": ID, "version": TEXT, "interfaces": _list(TEXT), "functions": _list(TEXT)},
-                        ("name", "version", "interfaces", "functions")),
+        "Node": _object({"name": ID, "version": TEXT, "interfaces": _list(TEXT), "functions": _list(TEXT),
+                         "resources": _whole({"memory": room, "cpu": room})},
+                        ("name", "version", "interfaces", "functions", "resources")),
         "Functions": _whole({"functions": _list(_whole(function))}),
         "Health": _whole({"status": {"type": "string", "enum": ["ok", "waits"]}, "why": TEXT, "version": TEXT}),
         "Events": _whole({"events": _list(_object(event, tuple(event))), "last": NUMBER}),

@@ -5,8 +5,8 @@ its plan, whose steps the system performs.  What is accepted is stored; what cou
 
     PUT  ->  Job  ->  head of its graph's queue: conflicts, resolve, place  ->  plan  ->  store  ->  answer
 """
-from . import auth, changes, host, log, restore, vet
-from .core import flows, names, placing, plan, resolver, saps, steps, stored
+from . import admission, auth, changes, host, log, restore
+from .core import flows, names, placing, plan, steps, stored
 from .core.errors import Conflict, NotFound, Refused, StepFailed, TooBusy, failed
 from .events import Events
 from .inband import Inband
@@ -23,7 +23,7 @@ class Orchestrator:
         self.loop, self.system, self.drivers = loop, system, drivers
         self.store, self.repository, self.config = store, repository, config
         self.journal, self.events, self.supervisor = Journal(config.runtime), Events(), Supervisor(self)
-        drivers.keeps = self.keeps
+        drivers.keeps, drivers.tell = self.keeps, self.tell
         self.inband = Inband(config.inband, config.runtime)
         self.indexes = {}  # {interface of LSI-0: its index when it was put there}
         self.refused = {}  # {interface: its index when it could not be put there}
@@ -59,14 +59,17 @@ class Orchestrator:
         return self._queue(graph_id, lambda job, entry: changes.act(self, job, entry, sf_id, verb), changes=False)
 
     def dry_run(self, graph_id, graph, owner=None, create=False):
-        """Return the lines of the plan that `put` would carry out now.  Nothing is done."""
+        """Return the Job whose answer are the lines of the plan that `put` would carry out now.  Nothing is done."""
         self._vacant(graph_id, create)
         entry = self.graphs.get(graph_id)
-        old = entry.placed if entry and entry.placed else placing.empty(graph_id)
-        new = self.place(old, graph, graph_id, entry.owner if entry else owner)
-        rounds = [] if placing.same(old, new) else list(_walk(plan.update(old, new, self.drivers)))
-        old.pop("flows", None)  # they can be had again, and memory is scarce
-        return [steps.line(step) for wanted in rounds for step in wanted]
+
+        def planning():
+            old = entry.placed if entry and entry.placed else placing.empty(graph_id)
+            new = yield from admission.place(self, old, graph, graph_id, entry.owner if entry else owner)
+            rounds = [] if placing.same(old, new) else list(_walk(plan.update(old, new, self.drivers.silent())))
+            old.pop("flows", None)  # they can be had again, and memory is scarce
+            return [steps.line(step) for wanted in rounds for step in wanted]
+        return self.look(graph_id, planning())
 
     def look(self, graph_id, reading):
         """Return the Job of a generator of steps that only reads; its answer is what the generator returns."""
@@ -167,7 +170,7 @@ class Orchestrator:
             log.write("job", "failed" if error else outcome, graph=entry.id, **({"why": error} if error else {}))
         entry.trouble = str(error or "")
         entry.queue.pop(0)
-        entry.coming, entry.running = None, False
+        entry.coming, entry.running, entry.lives = None, False, {}
         before = entry.state
         if not entry.placed:
             entry.broken = None
@@ -274,31 +277,17 @@ class Orchestrator:
         if failures:
             entry.left.append((old, new, list(failures)))
 
-    def place(self, old, graph, graph_id, owner=None):
-        """Return the graph placed, or raise Conflict: this is where the node's state meets what is wanted.
-
-        With an owner, its interfaces must be his to use; what was accepted once is not asked again.
-        """
-        self.security.check_saps(graph, owner, self.config.interfaces, vet.owners(self, graph_id))
-        vet.graph(self, graph, graph_id)
-        entry = self.graphs.get(graph_id)
-        images = resolver.resolve(graph, self.templates() if graph.sfs else (), self.drivers, old["sfs"],
-                                  self.repository.read)
-        return placing.place(old, graph, images, self._number(), self.config.runtime, vet.groups(self, graph),
-                             lambda sap: vet.way(self, sap, host.addresses()) if saps.place(sap) == saps.TUNNEL
-                             else vet.mac(self, graph_id, sap), entry.trial.before if entry and entry.trial else None)
-
     def keeps(self, segment, graph_id):
         """Say whether another graph than this one needs a segment."""
         return any([names.segment(number) == segment for entry in self.graphs.values() if entry.id != graph_id
                     for placed in entry.both() for number in placed["groups"].values()])
 
-    def _number(self):
-        """Return the smallest number that no graph has, and of which nobody else has taken a name."""
-        taken, there = set([names.NODE]), host.interfaces()
-        for entry in self.graphs.values():
-            taken.update(entry.numbers())
-        return next(number for number in names.free(taken, 1) if not any(names.belongs(name, number) for name in there))
+    def tell(self, sf, state):
+        """Note what became of a function while a job is at work on it (paper, Table 5)."""
+        entry = self.graphs.get(sf["graph"])
+        if entry:
+            entry.lives[sf["number"]] = state
+        self.events.tell("function " + state, graph=sf["graph"], function=sf["id"])
 
     def keep(self, entry, placed):
         """Store what was accepted, unless it is on trial; it is what the graph is from now on."""
@@ -315,7 +304,7 @@ class Orchestrator:
 
     def progress(self, entry, old, new):
         """Return the function that keeps an entry's percentage true: rounds of steps done, of all of the plan."""
-        rounds = sum(1 for _ in _walk(plan.update(old, dict(new, sfs=_copies(new)), self.drivers)))
+        rounds = sum(1 for _ in _walk(plan.update(old, dict(new, sfs=_copies(new)), self.drivers.silent())))
         done = [0]
 
         def step():

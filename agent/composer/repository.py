@@ -1,18 +1,35 @@
 """The SF repository: the templates and images that functions are made from; here a local folder.
 
-A template is a file <name>.json; its uri-image is a file beside it.  The folder is read again when it or a file
-in it has changed.
+A template is a file <name>.json; its uri-image is a file beside it, a bundle or, if its vnf-type is "graph", an SF-FG.  The
+folder is read again when it or a file in it has changed.
+
+What the rest of the agent asks of a repository, wherever it is:
+    templates()       all that are known now
+    find(sf)          those that a function of a graph may be made from; raises ValueError, Absent
+    body(template)    the graph that a template of vnf-type "graph" is; raises ValueError, Absent
+    lacks(template)   an Absent, if its image has to be brought first; else None
+    has(sf)           whether the image of a placed function is still what it was
+    bring(absents)    yields the steps that bring what was Absent; raises Refused if it cannot be had
 """
 import hashlib
 import os
 import stat
 
 from . import log
-from .core import json
+from .core import json, templates
 
 LARGEST = 8 << 20  # bytes of an image
 LIMITS = ("memory", "pids", "cpu")  # in MiB, processes, cores
 MOST = 64  # dependencies, ports or attributes of a template
+
+
+class Absent(Exception):
+    """Something that has to be brought before it can be told.  kind: "capability", "template" or "image"; key: its name, or
+    the template of an image."""
+
+    def __init__(self, kind, key):
+        super().__init__("%s %s" % (kind, key["name"] if isinstance(key, dict) else key))
+        self.kind, self.key = kind, key
 
 
 class Repository:
@@ -44,6 +61,29 @@ class Repository:
             except ValueError as error:
                 log.write("repository", "template left out", template=template, why=error)
         return result
+
+    def find(self, sf):
+        """Return the templates that a function of a graph may be made from.  Raises ValueError."""
+        return [self.read(sf.template)] if isinstance(sf.template, dict) else templates.of_function(sf, self.templates())
+
+    def body(self, template):
+        """Return the graph that a template is, a JSON value.  Raises ValueError."""
+        try:
+            with open(template["path"], "rb") as file:
+                return json.strict(file.read(LARGEST))
+        except OSError as error:
+            raise ValueError("uri-image: %s: %s" % (template["path"], error.strerror))
+
+    def lacks(self, template):
+        return None
+
+    def has(self, sf):
+        """Say whether the image of a placed function is still what it was."""
+        return (sf["template"], sf["digest"]) in [(one["name"], one["digest"]) for one in self.templates()]
+
+    def bring(self, absents):
+        """Nothing of a local folder is ever absent."""
+        yield from ()
 
     def read(self, template):
         """Return a template with "path" and "digest" of its image.  Raises ValueError, which says what is wrong."""
@@ -83,6 +123,11 @@ def _check(template):
         found = template.get(key, kind())
         if not isinstance(found, kind) or len(found) > MOST:
             raise ValueError("%s: should be %s of %d at most" % (key, name, MOST))
+    if not isinstance(template.get("version", ""), (str, int, float)):
+        raise ValueError('version: should be like "1.2.10"')
+    accelerators = template.get("accelerators", [])
+    if not isinstance(accelerators, list) or not all([_is_word(one) for one in accelerators]):
+        raise ValueError('accelerators: should be a list, such as ["crypto"]')
     cores = template.get("CPUrequirements", {})
     cores = cores.get("socket", []) if isinstance(cores, dict) else None
     if not isinstance(cores, list) or not all([isinstance(one, dict) and _is_amount(one.get("coreNumbers", 1)) for one in cores]):

@@ -14,10 +14,11 @@ from bottle import request, response  # noqa: E402
 for name in ABSENT:
     del sys.modules[name]  # who does need it can import it
 
-from . import __version__, auth, host, log, openapi, passwords, trial
-from .core import json, resolver, saps, sffg, tracing, values
+from . import __version__, admission, auth, host, log, metrics, openapi, passwords, trial
+from .core import json, resolver, saps, sffg, templates, tracing, values
 from .core.errors import BadGraph, BadRequest, Forbidden, NotFound, Refused, StepFailed, failed
 from .jobs import failure
+from .repository import Absent
 
 LONGEST_TRIAL = 86400  # seconds until a change must be confirmed
 VERBS = ("start", "stop", "pause", "resume", "restart")
@@ -33,7 +34,7 @@ ROUTES = (
     ("GET", "/graphs/<graph_id>/status", "status"),
     ("GET", "/graphs/<graph_id>/trace", "trace"),
     ("POST", "/graphs/<graph_id>/confirm", "confirm"),
-    ("POST", "/graphs/<graph_id>/functions/<sf_id>/<verb>", "act"),
+    ("POST", "/graphs/<graph_id>/functions/<sf_id:path>/<verb>", "act"),
     ("GET", "/node", "describe"),
     ("GET", "/functions", "functions"),
     ("GET", "/health", "health"),
@@ -127,15 +128,17 @@ class Rest:
 
     def describe(self):
         self._may(auth.SEE)
-        node = self.node
-        available = [template for template in node.templates() if not self._why_not(template)]
+        node, offer = self.node, admission.offer(self.node)
+        available = [template for template in node.templates() if not _why_not(template, offer)]
         return dict(host.description(), name=node.config.node, version=__version__, interfaces=node.interfaces, saps=sorted(saps.KINDS),
                     vswitch={"name": node.drivers.vswitch.NAME, "version": node.version, "datapath": node.drivers.datapath},
-                    environments=sorted(node.drivers.compute), functions=resolver.functions(available))
+                    environments=sorted(node.drivers.compute), functions=templates.functions(available),
+                    resources=admission.resources(node))
 
     def functions(self):
         self._may(auth.SEE)
-        return {"functions": [self._function(template) for template in self.node.templates()]}
+        offer = admission.offer(self.node)
+        return {"functions": [_function(template, offer) for template in self.node.templates()]}
 
     def health(self):
         response.status = 503 if self.node.problem else 200
@@ -155,7 +158,7 @@ class Rest:
     def metrics(self):
         self._may(auth.WATCH)
         response.content_type = "text/plain; version=0.0.4"
-        return "".join(["%s %s\n" % row for row in _metrics(self.node, time.monotonic() - self.started)])
+        return "".join(["%s %s\n" % row for row in metrics.rows(self.node, time.monotonic() - self.started)])
 
     def openapi(self):
         return openapi.document()
@@ -234,24 +237,28 @@ class Rest:
         return self._change(graph_id, change, answer, new=True)
 
     def _plan(self, graph_id):
-        who = self._may(auth.READ, graph_id, new=True)
-        graph = _graph(graph_id)
-        name = graph.id or os.urandom(8).hex()
-        return {"plan": self.node.dry_run(name, graph._replace(id=name), who.name,
-                                          create=graph_id is None and graph.id is not None)}
+        def ask():
+            who = self._may(auth.READ, graph_id, new=True)
+            graph = _graph(graph_id)
+            name = graph.id or os.urandom(8).hex()
+            return self.node.dry_run(name, graph._replace(id=name), who.name, create=graph_id is None and graph.id is not None)
+        return _when_done(ask, lambda job: {"plan": job.answer})
 
-    def _why_not(self, template):
-        """Return why this node cannot run a template now, whatever graph asks for it, or ""."""
-        ports = [sffg.Port(str(number), "", None, False, "") for number in range(resolver.port_range(template)[0])]
-        return resolver.refusal(template, sffg.SF("", "", ports, None, {}, {}, (), ""), self.node.drivers, {})
 
-    def _function(self, template):
-        least, most = resolver.port_range(template)
-        why = self._why_not(template)
-        return {"function": template.get("functional-capability", template["name"]), "template": template["name"],
-                "type": template["vnf-type"], "ports": {"min": least, "max": most}, "memory": template.get("memory-size"),
-                "attributes": template.get("attributes", {}), "variables": template.get("variables", {}),
-                "available": not why, "why": why}
+def _why_not(template, offer):
+    try:
+        return resolver.why_not(template, offer)
+    except Absent as absent:
+        return "%s has not been brought here yet" % absent
+
+
+def _function(template, offer):
+    least, most = templates.port_range(template)
+    why = _why_not(template, offer)
+    return {"function": templates.capability(template), "template": template["name"],
+            "type": template["vnf-type"], "ports": {"min": least, "max": most}, "memory": template.get("memory-size"),
+            "attributes": template.get("attributes", {}), "variables": template.get("variables", {}),
+            "available": not why, "why": why}
 
 
 def _when_done(make, answer):
@@ -368,26 +375,3 @@ def _unhandled(error):
                    status, "the agent failed; its log says more")
     return _error(status, {"error": {404: "NotFound", 405: "BadRequest"}.get(status, "Internal"), "where": "",
                            "message": message}, [("Allow", allow)] if allow else [])
-
-
-def _metrics(node, uptime):
-    """Return rows of (name, value) for Prometheus."""
-    with open("/proc/self/statm") as file:
-        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    states = {}
-    for entry in node.graphs.values():
-        states[entry.state] = states.get(entry.state, 0) + 1
-    return [("composer_graphs{state=\"%s\"}" % state, count) for state, count in sorted(states.items())] + [
-        ("composer_functions", sum([len(entry.placed["sfs"]) for entry in node.graphs.values() if entry.placed])),
-        ("composer_jobs_total{result=\"done\"}", node.jobs["done"]),
-        ("composer_jobs_total{result=\"failed\"}", node.jobs["failed"]),
-        ("composer_jobs_waiting", node.writes),
-        ("composer_steps_total", node.system.performed),
-        ("composer_function_restarts_total", node.supervisor.restarts),
-        ("composer_events_total", node.events.last),
-        ("composer_loop_longest_seconds", node.loop.longest[0]),
-        ("composer_loop_latest_seconds", node.loop.latest),
-        ("composer_store_written_bytes_total", node.store.written),
-        ("composer_store_syncs_total", node.store.syncs),
-        ("process_resident_memory_bytes", resident),
-        ("composer_uptime_seconds", uptime)]

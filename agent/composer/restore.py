@@ -9,7 +9,7 @@ bears the mark and is not wanted is removed.  Graphs that have a job under way a
 """
 import os
 
-from . import host, log, lsi0
+from . import admission, host, log, lsi0
 from .core import access, control, flows, json, names, placing, plan, saps, sffg, steps, stored
 from .core.errors import Refused, StepFailed, Unavailable
 from .core.placing import NODE_MARK
@@ -108,7 +108,7 @@ def _take(node, found):
 
 def mending(node, entry):
     """Yield the steps that mend a graph, as far as it is broken."""
-    placed = _with_images(node, entry)
+    placed = yield from _with_images(node, entry)
     node.journal.open(entry.id, placed["number"], entry.broken)
     failed = yield from plan.mend(placed, entry.broken, node.drivers)
     node.supervisor.restarted(entry, entry.broken)
@@ -126,10 +126,9 @@ def mending(node, entry):
 def _with_images(node, entry):
     """Return the placed graph of an entry, placed anew if an image that it needs is another one by now: an upgrade."""
     placed = entry.placed
-    images = dict([(template["name"], template["digest"]) for template in node.templates()])
     for sf in placed["sfs"].values():
-        if sf["number"] in entry.broken and not os.path.isdir(sf["folder"]) and images.get(sf["template"]) != sf["digest"]:
-            renewed = node.place(placed, placed["graph"], entry.id)
+        if sf["number"] in entry.broken and not os.path.isdir(sf["folder"]) and not node.repository.has(sf):
+            renewed = yield from admission.place(node, placed, sffg.parse(placed["graph"].body, entry.id), entry.id)
             node.keep(entry, renewed)
             entry.broken |= placing.touched(placed, renewed)
             node.skipped.add(entry.id)  # what there was of the old function is removed when this job is done

@@ -99,7 +99,7 @@ def test_a_mistake_is_named_and_nothing_is_done(agent, row):
     sent = "%s %s %.3000r -> %s" % (method, path, body, answer[::2])
     assert (answer[0], answer[2]["where"]) == (status, where), sent
     assert right in answer[2]["message"], sent
-    assert sorted(answer[2]) == ["error", "message", "where"] and len(answer[2]["message"]) < 1000, sent
+    assert sorted(set(answer[2]) - {"templates"}) == ["error", "message", "where"] and len(answer[2]["message"]) < 1000, sent
     assert ("Allow" in answer[1]) == (status == 405)
     assert state(agent) == before, sent
     log = agent.log[logged:]

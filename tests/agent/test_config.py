@@ -34,7 +34,7 @@ def test_nothing_said_is_a_whole_configuration():
         "node": "localhost", "listen": ["127.0.0.1:8080"], "interfaces": [], "state": "/etc/composer",
         "runtime": "/var/run/composer", "repository": "/usr/lib/composer/nsf", "vswitch": "ovs",
         "ovs": config.Ovs("", "auto", "auto"), "graphs": [], "log": "stderr", "mqtt": {}, "tls": {},
-        "auth": config.Auth([], 3600), "inband": config.Inband("", "", "", 0)}
+        "auth": config.Auth([], 3600), "inband": config.Inband("", "", "", 0), "resources": config.Resources(None, None)}
 
 
 def test_everything_said_is_taken():
@@ -203,6 +203,7 @@ BAD = [
     ({"interfaces": ["wan0"], "inband": {"interface": "wan0", "address": "192.0.2.1"}}, "inband.address", "192.168.1.1/24"),
     ({"interfaces": ["wan0"], "inband": {"interface": "wan0", "gateway": "192.0.2.1"}}, "inband.gateway", "goes with"),
     ({"inband": {"address": "192.0.2.1/24"}}, "inband.address", "goes with"),
+    ({"resources": {"memory": 0}}, "resources.memory", "a number above 0"), ({"resources": {"cpus": 1}}, "resources.cpus", "cpu"),
     ({"inband": {"confirm": -1}}, "inband.confirm", "0 to 86400"), ({"inband": {"confirm": "60"}}, "inband.confirm", "seconds"),
     ({"ovs": {"tunnels": "gretap"}}, "ovs.tunnels", "auto or ovs or device"),
     ([], "configuration", "must be a JSON object"),

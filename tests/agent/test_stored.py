@@ -24,7 +24,7 @@ BODIES = [
 def placed(body):
     found = sffg.parse(body)
     images = {one.id: {"type": "native", "template": one.name, "image": "/nsf/%s.tgz" % one.name, "digest": one.name * 4,
-                       "limits": {"pids": 9}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
+                       "limits": {"pids": 9}, "needs": {}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
               for one in found.sfs}
     return placing.place(placing.empty("g"), found, images, 3, "/runtime")
 

@@ -12,7 +12,7 @@ import sys
 import types
 from urllib.parse import unquote_to_bytes
 
-from composer import config, host, orchestrator, repository, rest, restore
+from composer import config, orchestrator, repository, rest, restore
 from composer.compute import nsf
 from composer.core.json import dumps
 from composer.vswitch import ovs
@@ -211,7 +211,8 @@ class Node:
         self.loop, self.store = Loop(), Store()
         self.world = World(self.loop)
         compute = {nsf.NAME: nsf}
-        drivers = types.SimpleNamespace(vswitch=ovs, datapath="netdev", compute=compute, types=compute, has=host.has, tunnels="auto", dhcp="udhcpc")
+        drivers = types.SimpleNamespace(vswitch=ovs, datapath="netdev", compute=compute, tunnels="auto", dhcp="udhcpc")
+        drivers.silent = lambda: types.SimpleNamespace(**dict(vars(drivers), tell=lambda sf, state: None))
         self.orchestrator = orchestrator.Orchestrator(
             self.loop, self.world, drivers, self.store, repository.Repository(found.repository), found)
         self.app = rest.application(self.orchestrator)

@@ -14,7 +14,7 @@ NODE_RULES = [flows.add(flow) for flow in flows.NODE_FLOWS]
 
 class Drivers:
     vswitch, datapath, compute = ovs, "netdev", {"native": nsf}
-    tunnels, dhcp, keeps = "auto", "udhcpc", lambda segment, graph_id: False
+    tunnels, dhcp, keeps, tell = "auto", "udhcpc", lambda segment, graph_id: False, lambda sf, state: None
 
 
 class FakeNode:
@@ -99,7 +99,7 @@ def images(graph):
     """Return what the resolver would."""
     result = {}
     for sf in graph.sfs:
-        result[sf.id] = {"type": "native", "template": sf.name, "image": "/nsf/%s.tgz" % sf.name, "digest": "d-" + sf.name, "limits": {},
+        result[sf.id] = {"type": "native", "template": sf.name, "image": "/nsf/%s.tgz" % sf.name, "digest": "d-" + sf.name, "limits": {}, "needs": {},
                          "positions": dict([(port.id, index) for index, port in enumerate(sf.ports)])}
     return result
 

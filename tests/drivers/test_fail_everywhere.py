@@ -61,7 +61,7 @@ def place(body, old=NOTHING):
     """Return a graph placed; each function has an image of its own name."""
     found = sffg.parse(body, "g")
     images = {one.id: {"type": "native", "template": one.name, "image": "/repository/%s.tgz" % one.name,
-                       "digest": one.name, "limits": {}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
+                       "digest": one.name, "limits": {}, "needs": {}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
               for one in found.sfs}
     return placing.place(old, found, images, 1, "/runtime", {"yard": 1, "meadow": 2},
                          lambda sap: placing.DEVICE if sap.kind == "vxlan" else placing.SWITCH)

@@ -10,14 +10,16 @@ NO_ROOM = (28, 122)  # ENOSPC, EDQUOT: no space left on device, disk quota excee
 
 
 class Refused(Exception):
-    """A request that is not carried out.  `where` is the place in the request, "" if it is all of it."""
+    """A request that is not carried out.  `where` is the place in the request, "" if it is all of it; `more`: what else the
+    answer says, {key: JSON value}."""
     status = 409
     headers = ()
 
-    def __init__(self, where, message):
+    def __init__(self, where, message, more=None):
         super().__init__("%s: %s" % (where, message) if where else message)
         self.where = where
         self.message = message
+        self.more = more or {}
 
 
 class BadGraph(Refused):

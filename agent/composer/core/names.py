@@ -10,12 +10,14 @@ has one.  The mark of the agent is in each name, in external_ids of the switch, 
     composer_7_1   the table of nftables for it
     l7a0       SAP 0 that is a port of its own        l7b0               its other end, on a segment
     seg3       the segment of group 3
+    l7j4       joint 4, its end outside               l7k4               its end inside (recursion.py)
 """
 
 LSI0 = "lsi0"
 NODE = 0  # the number that stands for the node itself, in cookies
 HOSTS = "0x636f6d00"  # the group of the ports of host-stack SAPs, for ip(8) and nft(8)
 CONTROL = "ctl0"  # in a function's namespace
+LONGEST = 200  # letters of a namespace's name, which a function deep within another may be beyond
 MARK = "composer"  # in external_ids, and before a namespace's name
 ONWARD = 0x80000000  # low halves of cookies: of rules that lead on from a link to its port
 DISPATCH = 0x40000000  # and of rules that dispatch a VLAN
@@ -38,6 +40,11 @@ def port(number, sf, port_number):
 def sap(number, sap_number):
     """Return the two ends of a SAP that is a port of its own: (on its LSI, on a segment, if it has that)."""
     return "l%da%d" % (number, sap_number), "l%db%d" % (number, sap_number)
+
+
+def joint(number, joint_number):
+    """Return the two ends of a joint: (what the graph outside sees, what the graph inside sees)."""
+    return "l%dj%d" % (number, joint_number), "l%dk%d" % (number, joint_number)
 
 
 def control(number, sf):
@@ -81,7 +88,7 @@ def alias(graph):
 
 def belongs(name, number):
     """Say whether an interface's name is one that the graph of this number could need."""
-    return name == lsi(number) or name.startswith("l%d" % number) and name[len("l%d" % number):][:1] in ("v", "w", "s", "a", "b")
+    return name == lsi(number) or name.startswith("l%d" % number) and name[len("l%d" % number):][:1] in ("v", "w", "s", "a", "b", "j", "k")
 
 
 def number(name):
@@ -101,7 +108,9 @@ def inside(port_number):
 
 def namespace(graph, sf, sf_number, taken):
     """Return the name of a function's namespace; `taken` are the names that may not be used now."""
-    name = "%s:%s:%s" % (MARK, graph, sf)
+    name = "%s:%s:%s" % (MARK, graph, sf.replace("/", "+"))
+    if len(name) > LONGEST:
+        return "%s:%s:+%d" % (MARK, graph, sf_number)
     return name if name not in taken else "%s:%d" % (name, sf_number)
 
 

@@ -4,13 +4,15 @@ A *placed* graph is a dict of JSON values, so that it can be stored:
     {"id", "number", "lsi": bool, "links": {port: number}, "low": {rule id: low half of its cookie},
      "saps": {sap id: {"number", "way", "mac", "home"}} of those that are ports of their own, "groups": {group: number of its segment},
      "sfs": {sf id: {"id", "name", "number", "netns", "home", "type", "template", "image", "digest", "folder",
-                     "ports": [{"id", "number", "mac", "ip"}, ...], "variables": {...}, "limits": {...}, "scripts": [...],
-                     "control": [[TCP port of the node, TCP port of the function], ...]}}}
-and beside it, not stored, "graph": the Graph, and "flows": what placed_flows returned.
+                     "ports": [{"id", "number", "mac", "ip"}, ...], "variables": {...}, "limits": {...}, "needs": {...},
+                     "scripts": [...], "control": [[TCP port of the node, TCP port of the function], ...]}},
+     "parts": {sf id: {"name", "template", "digest", "ports": {port id: SAP id}, "body"}} of functions that are graphs,
+     "joints": {"<sf>:<port>" of those: number}, "choices": why each function is what it is (core.resolver)}
+and beside it, not stored, "graph": the Graph, parts expanded, and "flows": what placed_flows returned.
 
 A part is what the switch is made of, (kind, words), as its driver has them.
 """
-from . import flows, names, saps, steering, values
+from . import flows, names, recursion, saps, steering, values
 from .errors import Conflict
 
 NODE_MARK = "node"  # of LSI-0, its interfaces and segments: what is no single graph's
@@ -20,19 +22,20 @@ SWITCH, DEVICE = "ovs", "device"  # ways of a tunnel: the switch's own, or a dev
 def empty(graph_id):
     """Return the placed graph that has nothing."""
     return {"id": graph_id, "number": 0, "lsi": False, "links": {}, "low": {}, "saps": {}, "groups": {}, "sfs": {},
-            "graph": None}
+            "parts": {}, "joints": {}, "choices": {}, "graph": None}
 
 
 def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SWITCH if saps.place(sap) == saps.TUNNEL else "",
-          beside=None):
+          beside=None, parts=None, choices=None):
     """Return `graph` placed: every name that its plan needs, keeping those of `old`.
 
-    images: {sf id: {"type", "template", "image", "digest", "limits", "positions": {port id: position from 0}}};
+    images: {sf id: {"type", "template", "image", "digest", "limits", "needs", "positions": {port id: position from 0}}};
     number: of the graph, if `old` has none; runtime: the folder for what lasts until the next boot; groups: {group:
     number of its segment}, at least of those that the graph names; fresh(sap): of what is new, the way of a tunnel and the MAC
-    address of a port to the node; beside: a placed graph that this one may have to become again, whose numbers are taken.
+    address of a port to the node; beside: a placed graph that this one may have to become again, whose numbers are taken;
+    parts, choices: as core.resolver has them.
     """
-    number = old["number"] or number
+    graph, number = recursion.expand(graph, parts) if parts else graph, old["number"] or number
     sfs = {}
     numbers = names.free(set([sf["number"] for one in (old, beside) if one for sf in one["sfs"].values()]))
     spaces = set([sf["netns"] for one in (old, beside) if one for sf in one["sfs"].values()])
@@ -43,7 +46,7 @@ def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SW
         one = {"id": sf.id, "name": sf.name, "type": image["type"], "template": image["template"],
                "image": image["image"], "digest": image["digest"], "folder": "%s/images/%s" % (runtime, image["digest"]),
                "ports": sorted(ports, key=lambda port: port["number"]), "variables": sf.variables,
-               "limits": image["limits"], "graph": graph.id, "lsi": names.lsi(number), "scripts": [],
+               "limits": image["limits"], "needs": image["needs"], "graph": graph.id, "lsi": names.lsi(number), "scripts": [],
                "control": [list(pair) for pair in sf.control]}
         if before and _replaces(before, one):
             before = None
@@ -60,7 +63,12 @@ def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SW
     lows = names.free(set(old["low"].values()), 1)
     low = dict([(rule.id, old["low"].get(rule.id) or next(lows)) for rule in graph.rules])
     named = set([sap.options["group"] for sap in graph.saps if saps.place(sap) == saps.SEGMENT])
-    return {"id": graph.id, "number": number, "lsi": steering.needs_lsi(graph), "sfs": sfs, "low": low,
+    joints = recursion.joints(parts or {})
+    known = dict([(joint, one["joints"][joint]) for one in (beside, old) if one for joint in one["joints"]])
+    fresh_joints = names.free(set(known.values()))
+    return {"id": graph.id, "number": number, "lsi": bool(joints) or steering.needs_lsi(graph), "sfs": sfs, "low": low,
+            "joints": dict([(joint, known[joint] if joint in known else next(fresh_joints)) for joint in joints]),
+            "parts": parts or {}, "choices": choices or {},
             "groups": dict([(group, old["groups"].get(group) or groups[group]) for group in sorted(named)]),
             "saps": _place_saps(old, beside, graph, number, runtime, fresh), "links": steering.links(graph.rules, old["links"]), "graph": graph}
 
@@ -91,7 +99,7 @@ def _place_saps(old, beside, graph, number, runtime, fresh):
 
 def same(old, new):
     """Say whether two placed graphs mean the same, so that nothing has to be done."""
-    return all([old[key] == new[key] for key in ("number", "lsi", "links", "low", "saps", "groups", "sfs")]) \
+    return all([old[key] == new[key] for key in ("number", "lsi", "links", "low", "saps", "groups", "sfs", "parts", "joints")]) \
         and _options(old) == _options(new) and placed_flows(old) == placed_flows(new)
 
 
@@ -138,6 +146,8 @@ def _flows(placed):
         for port in sf.ports:
             if port.trusted:
                 forced["sf:%s:%s" % (sf.id, port.id)] = port.mac
+    for joint, count in placed["joints"].items():
+        on_lsi["up:" + joint], on_lsi["down:" + joint] = names.joint(number, count)
     near = dict([(saps.reference(sap), saps.attachment(sap)) for sap in graph.saps if sap.interface])
     for sap, (name, _) in own_saps(placed):
         if saps.place(sap) == saps.SEGMENT:
@@ -162,6 +172,9 @@ def every_part(placed, datapath):
     for link in sorted(set(placed["links"].values())):
         near, far = names.link(placed["number"], link)
         found.append(("link", (names.LSI0, near, lsi, far, mark)))
+    for joint in sorted(placed["joints"]):
+        near, far = names.joint(placed["number"], placed["joints"][joint])
+        found.append(("link", (lsi, near, lsi, far, mark)))
     for name, _, _ in ports(placed, empty(mark)):
         found.append(("port", (lsi, name, mark)))
     for sap, (near, far) in own_saps(placed):

@@ -18,7 +18,8 @@ def update(old, new, drivers):
     """Yield the steps from `old` to `new`, both placed; return (what could not be taken down, complaints), failures.
 
     drivers: an object with .vswitch, .datapath ("system" or "netdev"), .compute, {execution environment: driver},
-    .tunnels ("auto", or the only way there is), .dhcp (a client) and .keeps(segment, graph id), whether others need it.
+    .tunnels ("auto", or the only way there is), .dhcp (a client), .keeps(segment, graph id), whether others need it, and
+    .tell(sf, state), which hears what became of a function: created, running, updated, stopped ... (paper, Table 5).
     Raises what failed before the commit point, after undoing it; its `left` lists what could not be undone.
     """
     undo = []
@@ -68,7 +69,7 @@ def mend(placed, broken, drivers):
     yield from access.release(placed, nothing)
     yield from _create(sfs, made, drivers, access.make(placed, nothing), control.make(placed, nothing))
     yield from _switch(placed, nothing, drivers)
-    yield from together([_try(_driver(sf, drivers).start(sf), sf["id"], failed) for sf in sfs]
+    yield from together([_try(_start(sf, drivers), sf["id"], failed) for sf in sfs]
                         + [access.configure(placed, nothing, drivers.dhcp)])
     return failed
 
@@ -129,9 +130,9 @@ def _make(old, new, drivers, undo):
     yield from _switch(new, old, drivers)
     undo.append(lambda left: _stop(fresh, drivers, []))
     undo.append(lambda left: together([access.release(new, old), access.configure(old, new, drivers.dhcp)], left))
-    undo.append(lambda left: together([_driver(sf, drivers).update(sf, old["sfs"][sf["id"]]) for sf in changed], left))
-    yield from together([_driver(sf, drivers).start(sf) for sf in fresh] + [access.configure(new, old, drivers.dhcp)]
-                        + [_driver(sf, drivers).update(old["sfs"][sf["id"]], sf) for sf in changed])
+    undo.append(lambda left: together([_update(sf, old["sfs"][sf["id"]], drivers) for sf in changed], left))
+    yield from together([_start(sf, drivers) for sf in fresh] + [access.configure(new, old, drivers.dhcp)]
+                        + [_update(old["sfs"][sf["id"]], sf, drivers) for sf in changed])
 
 
 def _switch(new, old, drivers):
@@ -167,9 +168,23 @@ def _switch_back(old, new, drivers, left):
 
 
 def _create(sfs, made, drivers, *beside):
-    return together([_driver(sf, drivers).create(sf) for sf in sfs] + list(beside)
+    return together([_told(_driver(sf, drivers).create(sf), sf, "created", drivers) for sf in sfs] + list(beside)
                     + [drivers.vswitch.make_port(name, sf["netns"], names.inside(port["number"]), port["mac"])
                        for name, sf, port in made])
+
+
+def _start(sf, drivers):
+    return _told(_driver(sf, drivers).start(sf), sf, sf["state"], drivers)
+
+
+def _update(before, sf, drivers):
+    return _told(_driver(sf, drivers).update(before, sf), sf, "updated", drivers)
+
+
+def _told(generator, sf, state, drivers):
+    """Drive a generator of a function; when it has come to its end, tell what has become of the function."""
+    yield from generator
+    drivers.tell(sf, state)
 
 
 def _try(generator, key, failed):
@@ -214,7 +229,8 @@ def _between(old, new):
 
 
 def _stop(sfs, drivers, left):
-    return together([_driver(sf, drivers).stop(sf) for sf in sfs if sf["type"] in drivers.compute], left)
+    return together([_told(_driver(sf, drivers).stop(sf), sf, "stopped", drivers) for sf in sfs
+                     if sf["type"] in drivers.compute], left)
 
 
 def _dismantle(parts, drivers, left, graph_id):
@@ -226,7 +242,8 @@ def _dismantle(parts, drivers, left, graph_id):
 
 def _destroy(sfs, gone, drivers, left, *beside):
     return together(list(beside) + [drivers.vswitch.unmake_port(name) for name, _, _ in gone]
-                    + [_driver(sf, drivers).destroy(sf) for sf in sfs if sf["type"] in drivers.compute], left)
+                    + [_told(_driver(sf, drivers).destroy(sf), sf, "destroyed", drivers) for sf in sfs
+                       if sf["type"] in drivers.compute], left)
 
 
 def _driver(sf, drivers):

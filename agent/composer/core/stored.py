@@ -3,7 +3,7 @@
 What comes back was on flash for years, perhaps written by an agent before this one: it is looked at as closely as a
 request, and the graph is placed anew from it, so that what is not right becomes an error and never a step.
 """
-from . import names, placing, saps, sffg
+from . import names, placing, recursion, saps, sffg
 from .errors import BadGraph
 
 LARGEST = 1 << 24  # of a number in a record; far more than any graph has
@@ -20,11 +20,14 @@ def read(found, graph_id, runtime):
     """Return (owner, the placed graph) of a record.  Raises Refused."""
     try:
         graph, old = sffg.parse(found["body"], graph_id), found["placed"]
-        for key in ("saps", "groups"):  # an agent before this one had none
+        for key in ("saps", "groups", "parts", "joints", "choices"):  # an agent before this one had none
             old.setdefault(key, {})
-        old["graph"] = graph
+        parts = old["parts"]
+        _want(all([isinstance(parts[name][key], str) for name in parts for key in ("name", "template", "digest")]), "parts")
+        graph = old["graph"] = recursion.expand(graph, parts) if parts else graph
         numbers = [old["number"]] + list(old["links"].values()) + list(old["low"].values()) \
-            + [one["number"] for key in ("sfs", "saps") for one in old[key].values()] + list(old["groups"].values())
+            + [one["number"] for key in ("sfs", "saps") for one in old[key].values()] \
+            + list(old["groups"].values()) + list(old["joints"].values())
         _want(all([_is_number(number) for number in numbers]) and old["number"] > 0, "numbers")
         _want(isinstance(old["lsi"], bool) and old["id"] == graph_id, "id and lsi")
         images, taken = {}, set()
@@ -32,10 +35,13 @@ def read(found, graph_id, runtime):
             images[sf.id] = _image(old["sfs"][sf.id], graph_id, sf)
             taken.add(old["sfs"][sf.id]["number"])
         _want(len(taken) == len(graph.sfs) == len(old["sfs"]), "functions")
+        _want(len(set([one["netns"] for one in old["sfs"].values()])) == len(taken), "namespaces")
         _want(all([one["way"] in ("", placing.SWITCH, placing.DEVICE) for one in old["saps"].values()]), "ways of tunnels")
         for one in old["saps"].values():
             _want(one.setdefault("mac", "") == "" or saps.mac(one["mac"]), "MAC addresses")
-        placed = placing.place(old, graph, images, old["number"], runtime)
+        placed = placing.place(old, graph, images, old["number"], runtime, parts=parts, choices=old["choices"])
+        _want(placed["joints"] == old["joints"] and len(set(old["joints"].values())) == len(old["joints"]), "joints")
+        _want(isinstance(old["choices"], dict) and all([isinstance(one, list) for one in old["choices"].values()]), "choices")
         _want(set(placed["saps"]) == set(old["saps"]), "SAPs")
         _want(placed["links"] == old["links"] and len(set(placed["low"].values())) == len(placed["low"]), "links and rules")
         placing.placed_flows(placed)
@@ -48,18 +54,20 @@ def read(found, graph_id, runtime):
 
 def _image(sf, graph_id, wanted):
     """Return what place() needs of the image of a stored function."""
-    sf.setdefault("limits", {})  # an agent before this one had none
+    for key in ("limits", "needs"):  # an agent before this one had none
+        sf.setdefault(key, {})
     _want(all([isinstance(sf[key], str) for key in ("type", "template", "image", "digest", "netns")]), "texts")
     _want(sf["digest"] and "/" not in sf["digest"] and sf["digest"][0] != ".", "digest")
-    _want(sf["netns"].startswith("%s:%s:%s" % (names.MARK, graph_id, wanted.id)) and "/" not in sf["netns"], "namespace")
+    _want(sf["netns"].startswith("%s:%s:" % (names.MARK, graph_id)) and "/" not in sf["netns"], "namespace")
     _want(isinstance(sf["scripts"], list) and all([isinstance(one, str) for one in sf["scripts"]]), "scripts")
     _want(sf["state"] in STATES and sf["id"] == wanted.id, "state and id")
-    _want(isinstance(sf["limits"], dict) and all([isinstance(one, (int, float)) for one in sf["limits"].values()]), "limits")
+    for key in ("limits", "needs"):
+        _want(isinstance(sf[key], dict) and all([isinstance(one, (int, float)) for one in sf[key].values()]), key)
     positions = dict([(port["id"], port["number"]) for port in sf["ports"]])
     _want(all([_is_number(place) and place < 1000 for place in positions.values()]), "positions")
     _want(len(set(positions.values())) == len(positions) == len(wanted.ports), "ports")
     return {"type": sf["type"], "template": sf["template"], "image": sf["image"], "digest": sf["digest"],
-            "limits": sf["limits"], "positions": positions}
+            "limits": sf["limits"], "needs": sf["needs"], "positions": positions}
 
 
 def _want(good, what):

@@ -1,0 +1,84 @@
+"""Admission: what a graph gets of the node, before anything is done for it: implementations, room, names; or a Conflict (409).
+
+    vet        interfaces, addresses, ports, what other graphs have            (vet.py)
+    resolve    a template for each function, with what the node can offer now  (core/resolver.py)
+    bring      what the repository has not got here yet; then all once more, as the node may be another one by then
+    place      the names and numbers of all that the graph needs               (core/placing.py)
+
+What functions take is counted with what their templates say (memory-size, CPUrequirements), from the moment that a graph is
+placed until what it had is taken down.  An update has room for what it makes beside what it will take down only then.
+Paper, 4.1, 4.4.
+"""
+import os
+
+from . import host, vet
+from .core import names, placing, resolver, saps, templates
+from .core.errors import Conflict
+from .repository import Absent
+
+SHARE = 0.75  # of the node's memory that is for functions, if the configuration does not say
+MOST = 64  # times that the repository is asked for more, for one graph
+
+
+def place(node, old, graph, graph_id, owner=None):
+    """Return the graph placed, or raise Conflict; a generator of the steps that bring what the repository lacks.
+
+    With an owner, its interfaces must be his to use; what was accepted once is not asked again.
+    """
+    for _ in range(MOST):
+        node.security.check_saps(graph, owner, node.config.interfaces, vet.owners(node, graph_id))
+        vet.graph(node, graph, graph_id)
+        try:
+            found = resolver.resolve(graph, offer(node), old)
+            absent = [one for one in [node.repository.lacks(image["from"]) for image in found.images.values()] if one]
+        except Absent as one:
+            absent = [one]
+        if not absent:
+            return _placed(node, old, graph, graph_id, found)
+        yield from node.repository.bring(absent)
+    raise Conflict("", "the repository has always something new: try again")
+
+
+def _placed(node, old, graph, graph_id, found):
+    entry = node.graphs.get(graph_id)
+
+    def fresh(sap):
+        return vet.way(node, sap, host.addresses()) if saps.place(sap) == saps.TUNNEL else vet.mac(node, graph_id, sap)
+
+    return placing.place(old, graph, found.images, _number(node), node.config.runtime, vet.groups(node, graph), fresh,
+                         entry.trial.before if entry and entry.trial else None, found.parts, found.choices)
+
+
+def _number(node):
+    """Return the smallest number that no graph has, and of which nobody else has taken a name."""
+    taken, there = set([names.NODE]), host.interfaces()
+    for entry in node.graphs.values():
+        taken.update(entry.numbers())
+    return next(number for number in names.free(taken, 1) if not any(names.belongs(name, number) for name in there))
+
+
+def offer(node):
+    """Return what the node has for functions now, as the resolver wants it."""
+    room = resources(node)
+    memory = min(room["memory"]["total"] - room["memory"]["reserved"], host.memory()["free"])
+    return resolver.Offer(node.drivers.compute, host.has, host.has_accelerator,
+                          (max(0, memory), room["memory"]["total"]),
+                          (max(0, room["cpu"]["total"] - room["cpu"]["reserved"]), room["cpu"]["total"]),
+                          node.repository.find, lambda: templates.functions(node.templates()), node.repository.body)
+
+
+def resources(node):
+    """Return what there is for functions, and what those that are there reserve: memory in MiB, cpu in cores."""
+    wanted, taken = node.config.resources, {"memory": 0, "cpu": 0}
+    for entry in node.graphs.values():
+        for needs in _needs(entry).values():
+            for key in taken:
+                taken[key] += needs.get(key, 0)
+    total = {"memory": wanted.memory or int(SHARE * host.memory()["total"]), "cpu": wanted.cpu or len(os.sched_getaffinity(0))}
+    return dict([(key, {"total": total[key], "reserved": taken[key]}) for key in total])
+
+
+def _needs(entry):
+    """Return {number: needs} of all functions that a graph has or may have again, those that are still to be taken down too."""
+    return dict([(sf["number"], sf["needs"]) for placed in entry.every() + [one[0] for one in entry.left]
+                 for sf in placed["sfs"].values()])

@@ -1,0 +1,75 @@
+"""Recursive decomposition: a function whose template is itself a graph becomes the functions of that graph (paper, 5.6).
+
+    what is asked for    lan ---- gw:in  [gateway]  gw:out ---- wan
+
+    its template         in ---- fw:a  [firewall]  fw:b ---- out           its k-th SAP is the k-th port of the function
+
+    what is deployed     lan ---- =in ---- gw/fw:a  [firewall]  gw/fw:b ---- out= ---- wan
+
+Each port of such a function is a joint (=), a link whose two ends are on the graph-LSI: rules of the graph outside see
+the port at one end, those of its template the SAP at the other.  So both keep their priorities, and every packet and
+header passes as it would between two boxes; the switch goes through a joint while it looks a packet's flow up, so it
+costs the packets nothing.  To any depth: what is in gw/fw is gw/fw/x.
+
+    up:<sf>:<port>     the end outside, what sf:<sf>:<port> was      down:<sf>:<port>   the end inside, the SAP
+"""
+from . import sffg
+from .errors import BadGraph
+
+DEEPEST = 24  # graphs within graphs: the switch follows a packet through 64 links in a row, and this is there and back
+BETWEEN = "/"  # in ids: a graph's own have none
+
+
+def read(body):
+    """Return the Graph of a graph that is a template.  Raises BadGraph, Conflict."""
+    graph = sffg.parse(body, "template")
+    for sap in graph.saps:
+        if sap.kind != "interface":
+            raise BadGraph(sap.where + ".type", "%s: should be interface, as every SAP is a port of the function" % sap.kind)
+    for sf in graph.sfs:
+        if sf.control:
+            raise BadGraph(sf.where + ".unify-control", "is not for a graph that is a template: its ports are the node's")
+    if graph.gateway:
+        raise BadGraph("node-config", "is not for a graph that is a template")
+    return graph
+
+
+def expand(graph, parts):
+    """Return `graph` with the functions of `parts` replaced by what they are made of, to any depth.
+
+    parts: {sf id: {"body": the graph that its template is, "ports": {port id: SAP id}}}, of "gw" as well as of "gw/fw".
+    Ids, places and references inside begin with the id of the function: gw/fw.
+    """
+    sfs, rules = [], []
+    _expand(graph, "", {}, parts, sfs, rules)
+    return sffg.Graph(graph.id, graph.name, graph.body, sfs, graph.saps, rules, graph.gateway)
+
+
+def joints(parts):
+    """Return the joints of parts, sorted: "<sf>:<port>"."""
+    return sorted(["%s:%s" % (name, port) for name in parts for port in parts[name]["ports"]])
+
+
+def of(name, names):
+    """Return those of the names of functions that are this function, or within it; sorted."""
+    return sorted([one for one in names if one == name or one.startswith(name + BETWEEN)])
+
+
+def _expand(graph, path, variables, parts, sfs, rules):
+    """Add to sfs and rules what a graph has, that is function `path` of the one it is in; "" if it is in none."""
+    above = path + BETWEEN if path else ""
+    inside = dict([("sap:" + sap, "down:%s:%s" % (path, port)) for port, sap in parts[path]["ports"].items()]) if path else {}
+    for sf in graph.sfs:
+        name, given = above + sf.id, dict(sf.variables)
+        given.update(variables)
+        where = "%s: %s" % (parts[path]["name"], sf.where) if path else sf.where
+        if name in parts:
+            inside.update([("sf:%s:%s" % (sf.id, port.id), "up:%s:%s" % (name, port.id)) for port in sf.ports])
+            _expand(read(parts[name]["body"]), name, given, parts, sfs, rules)
+            continue
+        inside.update([("sf:%s:%s" % (sf.id, port.id), "sf:%s:%s" % (name, port.id)) for port in sf.ports])
+        sfs.append(sffg.SF(name, sf.name, sf.ports, sf.template, sf.constraints, given, sf.control, where))
+    for rule in graph.rules:
+        actions = [(kind, inside.get(value, value) if kind == "output" else value) for kind, value in rule.actions]
+        rules.append(sffg.Rule(above + rule.id, rule.priority, inside.get(rule.port_in, rule.port_in), rule.matches, actions,
+                               rule.timeout, rule.where))
