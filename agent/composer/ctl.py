@@ -277,6 +277,17 @@ def status(agent, words, options):
     show(options, agent.ask("GET", place("graphs", words[0], "status")), views.status)
 
 
+def explain(agent, words, options):
+    found = json.loads(agent.ask("GET", place("graphs", words[0], "status")))
+    if len(words) > 1:
+        found["functions"] = [sf for sf in found["functions"] if (sf["id"] + "/").startswith(words[1] + "/")]
+        if not found["functions"]:
+            raise Failed("NotFound", "", "graph %s has no function %s" % (words[0], words[1]))
+    chosen = {"functions": [{"id": sf["id"], "name": sf["name"], "choice": sf.get("choice", [])} for sf in found["functions"]],
+              "error": found["error"]}
+    show(options, json.dumps(chosen), views.choices)
+
+
 def trace(agent, words, options):
     for word in words[2:]:
         if "=" not in word:
@@ -345,6 +356,10 @@ The password is asked for, or read from standard input.  The token is printed:
 
     export COMPOSER_TOKEN=$(composerctl login alice)
 """
+EXPLAINED = """
+Of each function: the template that was taken and why, then those that were not, and why.
+A graph that was refused is explained too, until another one of its id is deployed.
+"""
 TRACED = """
 PORT is where it enters: sap:<sap> or sf:<sf>:<port>.  The keys are those of a match:
 
@@ -357,6 +372,7 @@ COMMANDS = (
     Command("list", "", (), 0, 0, list_graphs, "the graphs of the node", ""),
     Command("get", "ID", (), 1, 1, get, "a graph as it was given; apply takes it", ""),
     Command("status", "ID", (), 1, 1, status, "how a graph and its functions are", GONE),
+    Command("explain", "ID [SF]", (), 1, 2, explain, "why a function is what it is, or is not", EXPLAINED),
     Command("delete", "ID ...", ("--confirm",), 1, ANY, delete, "take graphs down", TRIAL),
     Command("confirm", "ID", (), 1, 1, confirm, "have a change stay that is on trial", ""),
     Command("trace", "ID PORT [KEY=VALUE ...]", (), 2, ANY, trace, "the way of a packet, with counters", TRACED),

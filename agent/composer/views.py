@@ -73,6 +73,24 @@ def sfs(status):
         [sf["id"], sf["name"], sf["implementation"], sf["type"], sf["state"]] for sf in status["functions"]])
 
 
+def choices(found):
+    """Return for each function the template that was taken, those that were not, and why; and of a refusal the same."""
+    lines = []
+    for sf in found["functions"]:
+        taken = [one for one in sf["choice"] if one["taken"]]
+        lines += ["%s: %s is %s: %s" % (plain(sf["id"]), plain(sf["name"]), plain(one["template"]), plain(one["why"])) for one in taken]
+        lines += _not_taken([one for one in sf["choice"] if not one["taken"]])
+    if found["error"]:
+        lines.append("the last change failed: " + error(found["error"]))
+        lines += _not_taken(found["error"].get("templates", ()))
+    return "\n".join(lines) + "\n" if lines else "there is no function to be explained\n"
+
+
+def _not_taken(choice):
+    width = max([len(plain(one["template"])) for one in choice] + [0])
+    return ["    not %s  %s" % (plain(one["template"]).ljust(width), plain(one["why"])) for one in choice]
+
+
 def saps(status):
     """Return the table of the SAPs of a graph that are ports of their own."""
     rows = [[sap["id"], sap["type"], sap["port"], sap.get("way"), " ".join(sap.get("addresses", ()))]
