@@ -58,13 +58,26 @@ def _number(node):
 
 
 def offer(node):
-    """Return what the node has for functions now, as the resolver wants it."""
-    room = resources(node)
+    """Return what the node has for functions now, as the resolver wants it.  Each thing is looked up once: graphs are large."""
+    room, met, found = resources(node), {}, {}
+
+    def has(dependency):
+        if dependency not in met:
+            met[dependency] = host.has(dependency)
+        return met[dependency]
+
+    def find(sf):
+        if isinstance(sf.template, dict):
+            return node.repository.find(sf)
+        if (sf.name, sf.template) not in found:
+            found[sf.name, sf.template] = node.repository.find(sf)
+        return found[sf.name, sf.template]
+
     memory = min(room["memory"]["total"] - room["memory"]["reserved"], host.memory()["free"])
-    return resolver.Offer(node.drivers.compute, host.has, host.has_accelerator,
+    return resolver.Offer(node.drivers.compute, has, host.has_accelerator,
                           (max(0, memory), room["memory"]["total"]),
                           (max(0, room["cpu"]["total"] - room["cpu"]["reserved"]), room["cpu"]["total"]),
-                          node.repository.find, lambda: templates.functions(node.templates()), node.repository.body)
+                          find, lambda: templates.functions(node.templates()), node.repository.body)
 
 
 def resources(node):

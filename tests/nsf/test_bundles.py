@@ -9,9 +9,11 @@ import time
 
 import pytest
 
+from composer.core import recursion, templates
 from node import ROOT
 
-FUNCTIONS = sorted(name for name in os.listdir(ROOT + "/nsf") if os.path.exists(ROOT + "/nsf/%s/template.json" % name))
+FUNCTIONS = sorted(name for name in os.listdir(ROOT + "/nsf") if os.path.exists(ROOT + "/nsf/%s/start" % name))
+GRAPHS = sorted(name for name in os.listdir(ROOT + "/nsf") if os.path.exists(ROOT + "/nsf/%s/graph.json" % name))
 
 
 def make(folder, *words):
@@ -77,6 +79,18 @@ def test_a_template_says_all_that_the_agent_asks_for(bundles, name):
     assert (template["name"], template["vnf-type"], template["uri-image-type"]) == (name, "native", "local-file")
     assert template["functional-capability"] and template["memory-size"] > 0 and template["dependencies"]
     assert all({"position", "label", "min", "technology"} <= set(port) for port in template["ports"])
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_function_that_is_a_graph_is_one_that_the_agent_takes(bundles, name):
+    with open("%s/%s.json" % (bundles, name)) as file:
+        template = json.load(file)
+    with open("%s/%s" % (bundles, template["uri-image"]), "rb") as file:
+        body = file.read()
+    assert template["sha256"] == hashlib.sha256(body).hexdigest()
+    graph = recursion.read(json.loads(body))
+    assert templates.port_range(template) == (len(graph.saps), len(graph.saps))
+    assert [sf.name for sf in graph.sfs] and {sf.name for sf in graph.sfs} <= set(FUNCTIONS + GRAPHS)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

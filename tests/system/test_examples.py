@@ -147,7 +147,7 @@ def configuration(place):
 
 
 EXAMPLES = {  # what is deployed together
-    "wire.json": wire, "home.json": home, "voice.json": voice, "figure-4.json": figure_4, "figure-5.json": figure_5,
+    "wire.json": wire, "home.json": home, "home-gateway.json": home, "voice.json": voice, "figure-4.json": figure_4, "figure-5.json": figure_5,
     "figure-6-firewall.json": figure_6_firewall, "figure-6-adv-blocker.json": figure_6_adv_blocker,
     "vxlan.json": vxlan, "web-cache.json": web_cache, "network-monitor.json": network_monitor, "trusted.json": trusted,
     "host-stack.json": host_stack, "gui.json": gui, "configuration.json": configuration, "home-network.json": home_network,
