@@ -77,6 +77,7 @@ def test_a_function_of_depth_five_forwards_packets_and_is_one_function_to_its_us
     assert [one.split(":")[2] for one in place.node.run("ls", "/run/netns").stdout.split()] == [one.replace("/", "+") for one in leaves]
     way = place.ask("GET", "/graphs/g/trace?port_in=sap:lan")
     assert [hop["rule"] for hop in way["hops"]][-1] == "x/x/x/x/x/0a"
+    assert place.ask("GET", "/graphs/g/trace?port_in=sf:x:b")["hops"][0]["rule"] == "2a"
     place.ask("POST", "/graphs/g/functions/x/x/stop")
     assert functions(place)["x"]["state"] == "stopped" and lost(place, 1) == 1
     assert place.ask("POST", "/graphs/g/functions/x/x/pause", status=409)["message"] == "function x/x/x/x/x/x is stopped: start it first"

@@ -44,6 +44,8 @@ def _sides(placed):
     for sf in placed["sfs"].values():
         for port in sf["ports"]:
             sides["sf:%s:%s" % (sf["id"], port["id"])] = names.lsi(placed["number"]), (placing.port_name(placed, sf, port), -1)
+    for joint, number in placed["joints"].items():  # what comes out of a function that is a graph
+        sides["sf:" + joint] = names.lsi(placed["number"]), (names.joint(placed["number"], number)[0], -1)
     return sides
 
 
