@@ -45,7 +45,7 @@ class Repository:
         except OSError as error:
             log.write("repository", "not read", folder=self.folder, why=error.strerror)
             names = []
-        seen = [(name, _stamp(os.path.join(self.folder, name))) for name in names]
+        seen = [(name, stamp_of(os.path.join(self.folder, name))) for name in names]
         if seen != self.seen:
             self.seen, self.known = seen, []
             for name in names:
@@ -68,11 +68,7 @@ class Repository:
 
     def body(self, template):
         """Return the graph that a template is, a JSON value.  Raises ValueError."""
-        try:
-            with open(template["path"], "rb") as file:
-                return json.strict(file.read(LARGEST))
-        except OSError as error:
-            raise ValueError("uri-image: %s: %s" % (template["path"], error.strerror))
+        return read_graph(template)
 
     def lacks(self, template):
         return None
@@ -87,15 +83,14 @@ class Repository:
 
     def read(self, template):
         """Return a template with "path" and "digest" of its image.  Raises ValueError, which says what is wrong."""
-        _check(template)
+        check(template)
+        if "/" in template["uri-image"]:
+            raise ValueError("uri-image: should be the name of a file in the repository, without /")
         path = os.path.join(self.folder, template["uri-image"])
-        digest = template.get("sha256") or self._digest(path)
-        if not isinstance(digest, str) or len(digest) != 64 or digest.strip("0123456789abcdef"):
-            raise ValueError("sha256: should be 64 hexadecimal digits")
-        return dict(template, path=path, digest=digest)
+        return dict(template, path=path, digest=template.get("sha256") or self._digest(path))
 
     def _digest(self, path):
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         if stamp is None:
             raise ValueError("uri-image: %s: no such file" % path)
         if stamp[0] > LARGEST:
@@ -109,14 +104,29 @@ class Repository:
         return self.digests[path][1]
 
 
-def _check(template):
+def read_graph(template):
+    """Return the graph in the file of a template whose type is "graph".  Raises ValueError."""
+    try:
+        with open(template["path"], "rb") as file:
+            text = file.read(LARGEST)
+    except OSError as error:
+        raise ValueError("uri-image: %s: %s" % (template["path"], error.strerror))
+    found = hashlib.sha256(text).hexdigest()
+    if found != template["digest"]:
+        raise ValueError("uri-image: its sha256 is %s, its template says %s" % (found, template["digest"]))
+    return json.strict(text)
+
+
+def check(template):
+    """Raise ValueError, which says what is wrong with a template, whatever repository it is of."""
     if not isinstance(template, dict):
         raise ValueError("should be an object")
     for key in ("name", "vnf-type", "uri-image"):
         if not _is_word(template.get(key)):
             raise ValueError("%s: should be a string of one line" % key)
-    if "/" in template["uri-image"]:
-        raise ValueError("uri-image: should be the name of a file in the repository, without /")
+    digest = template.get("sha256") or "0" * 64
+    if not isinstance(digest, str) or len(digest) != 64 or digest.strip("0123456789abcdef"):
+        raise ValueError("sha256: should be 64 hexadecimal digits")
     if not _is_amount(template.get("memory-size", 1) or 1):
         raise ValueError("memory-size: should be a number of MiB")
     for key, kind, name in (("dependencies", list, "a list"), ("ports", list, "a list"), ("attributes", dict, "an object")):
@@ -158,7 +168,8 @@ def _is_word(value):
     return isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()
 
 
-def _stamp(path):
+def stamp_of(path):
+    """Return what tells one content of a file from another, or None if there is no such file."""
     try:
         found = os.stat(path)
     except OSError:
