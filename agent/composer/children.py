@@ -56,8 +56,9 @@ class Output:
         return said if self.size < PIPE or not self.tail else said + "\nand too much: of what is beyond %d bytes, some is lost" % PIPE
 
 
-def start(loop, argv, stdin, environ, limit, done, leaves):
-    """Start a child; call done(exit status, None at the limit or UNBORN, output).  leaves: it may leave daemons behind."""
+def start(loop, argv, stdin, environ, limit, done, leaves, more=lambda: False):
+    """Start a child; call done(exit status, None at the limit or UNBORN, output).  leaves: it may leave daemons behind;
+    more(): asked at the limit, whether it may go on for as long again."""
     output = text = None
     try:
         output = Output(loop, TALK, TAIL) if leaves else Output(loop, OUTPUT, 0)
@@ -93,6 +94,13 @@ def start(loop, argv, stdin, environ, limit, done, leaves):
         tell(number)
         state["timer"] = loop.at(GRACE, then)
 
+    def over():
+        if more():
+            state["timer"] = loop.at(limit, over)
+        else:
+            at_limit(signal.SIGTERM, lambda: at_limit(
+                signal.SIGKILL, lambda: ended(None)))  # one that cannot die is waited for no longer
+
     def ended(code):
         state["timer"].cancel()
         child.returncode = code  # the loop has waited for it, or will
@@ -106,8 +114,7 @@ def start(loop, argv, stdin, environ, limit, done, leaves):
         os.close(output.end)
         done(None if state["late"] else code, said)
 
-    state["timer"] = loop.at(limit, lambda: at_limit(signal.SIGTERM, lambda: at_limit(
-        signal.SIGKILL, lambda: ended(None))))  # one that cannot die is waited for no longer
+    state["timer"] = loop.at(limit, over)
     loop.watch(child.pid, ended)
 
 

@@ -17,7 +17,13 @@ def has(dependency):
 
 
 def has_program(name):
-    return any([os.access(os.path.join(folder, name), os.X_OK) for folder in PATH.split(":")])
+    return program(name) != ""
+
+
+def program(name):
+    """Return the path of the file that a program is, wherever links lead, "" if it is not there."""
+    paths = [os.path.join(folder, name) for folder in PATH.split(":")]
+    return next((os.path.realpath(path) for path in paths if os.access(path, os.X_OK)), "")
 
 
 def has_interface(name):

@@ -14,6 +14,7 @@ from .core import steps
 from .core.errors import UNBORN, Refused, StepFailed, failed
 
 COMMAND_LIMIT, SCRIPT_LIMIT = 60, 30  # seconds; ovs-vsctl and ovs-ofctl have shorter ones of their own
+FETCH_LIMIT, STALL_LIMIT = 300, 15  # seconds of a fetch, and of those in which nothing comes
 CALLS = 8  # programs at one time, of all lists: the switch turns away more
 SLICE = 0.005  # seconds of work in this process before the loop turns
 AT_ONCE = 32  # children of one list of steps
@@ -21,6 +22,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # $1: the doors of the function's control group  $2...: what runs in it.  Functions die before the agent does.
 JOIN = 'for door in $1; do echo 0 >"$door" || exit; done; echo 500 >/proc/self/oom_score_adj; shift; exec "$@"'
+# $1: blocks of 512 bytes that a file may have  $2...: the program that makes it
+FETCH = 'ulimit -f "$1" && shift && exec "$@"'
 # In the function's network namespace and a mount namespace of its own (`ip netns exec` makes both).
 # $1: its folder  $2: its image  $3: "up" to bring its ports up, with the addresses that they are to have and without those that
 # an earlier start or update gave them, which its folder says  $4: "off" for transmit checksums  $5...: the script
@@ -150,8 +153,8 @@ class System:
         for index, step in enumerate(wanted):
             if step.verb in ("run", "script"):
                 todo.append(self._child(step, index, results))
-            elif step.verb == "ask":
-                todo.append(self._ask(step, index, results))
+            elif step.verb in ("ask", "fetch"):
+                todo.append(getattr(self, "_" + step.verb)(step, index, results))
         left = [len(todo)]
         if not todo:
             done(results)
@@ -258,6 +261,28 @@ class System:
             self.start(words, step.stdin, step.env, limit, finish, step.verb == "script")
         return start
 
+    def _fetch(self, step, index, results):
+        """Return a function that performs a `fetch` step, whose time is over when nothing comes."""
+        path, most = step.words[1], int(step.words[2])
+        state = {}
+
+        def grows():
+            size, state["size"] = state["size"], _size(path)
+            more = size != state["size"]
+            state["why"] = "no end after %d s" % FETCH_LIMIT if more else "nothing came for %d s" % STALL_LIMIT
+            return more and self.loop.clock() + STALL_LIMIT <= state["end"]
+
+        def start(ended):
+            def finish(code, output):
+                why = state["why"] if code is None else _ending(code, FETCH_LIMIT, output)
+                results[index] = output if code == 0 else StepFailed(steps.line(step), why, code)
+                ended()
+
+            state.update(size=_size(path), end=self.loop.clock() + FETCH_LIMIT)
+            words = ("sh", "-c", FETCH, "fetch", str(most // 512 + 1)) + step.words[3:]
+            children.start(self.loop, words, "", self.environ, STALL_LIMIT, finish, False, grows)
+        return start
+
     def start(self, argv, stdin, env, limit, done, leaves=False):
         children.start(self.loop, argv, stdin, dict(self.environ, **dict(env)), limit, done, leaves)
 
@@ -267,6 +292,13 @@ def _unpack(image, digest, folder):
     yield from bundle.unpack(image, folder, digest)
     return " ".join([entry.name for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)
                      if entry.is_file() and os.access(entry.path, os.X_OK)])
+
+
+def _size(path):
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 def _mkdir(folder):

@@ -7,6 +7,7 @@
     unpack  an image into a folder                               mkdir X && tar -xzf fw.tgz -C X
     group   a control group with limits, by the name of a function's namespace; ungroup ends all in it and removes it
     signal  to every process of a function                       ip netns pids composer:g1:fw | xargs kill -STOP
+    fetch   a URL into a file, by a program                      curl -o X http://repository/v2/nf_image/fw/
     mkdir, remove  a folder and all in it                        mkdir -p X, rm -rf X
 
 A plan is a generator: it yields a step, or a list of steps that are independent of each other, and is sent
@@ -61,6 +62,15 @@ def signal(namespace, name):
     return Step("signal", (namespace, name), "", ())
 
 
+def fetch(url, path, most, client):
+    """Fetch a URL into the file `path`, which may have `most` bytes, and of which a part may be there.
+
+    client: the words of a program, with %(url)s and %(path)s.
+    """
+    told = {"url": url, "path": path}
+    return Step("fetch", (url, path, str(most)) + tuple([word % told for word in client]), "", ())
+
+
 def mkdir(folder):
     return Step("mkdir", (folder,), "", ())
 
@@ -82,6 +92,8 @@ def line(step):
     if step.verb == "script":
         env = _words(["%s=%s" % pair for pair in step.env])
         return "env %s ip netns exec %s %s/%s" % (env, words[0], words[2], _words(words[3:]))
+    if step.verb == "fetch":
+        return _words(words[3:])
     if step.verb == "unpack":
         return "mkdir -p %s && tar -xzf %s -C %s" % (quote(words[2]), quote(words[0]), quote(words[2]))
     if step.verb == "signal":
