@@ -65,14 +65,14 @@ def run(found):
     from .http import Server
     from .loop import Loop
     from .orchestrator import Orchestrator
-    from .repository import Repository
     from .store import Store
     from .system import System
     from .watch import Watch
     log.to(found.log)
     loop = Loop(log=log.line)
+    repository = repository_of(found, loop.clock)
     node = Orchestrator(loop, System(loop, found.ovs.rundir), Drivers(found.vswitch, found.ovs.tunnels), Store(found.state),
-                        Repository(found.repository), found)
+                        repository, found)
     app = rest.application(node)
     servers = [Server(loop, app, address) for address in found.listen]
     log.write("agent", "started", version=__version__, node=found.node,
@@ -90,6 +90,15 @@ def run(found):
             server.close()
         loop.close()
     return 0
+
+
+def repository_of(found, clock):
+    """Return the repository of a configuration."""
+    if found.repository.startswith("/"):
+        from .repository import Repository
+        return Repository(found.repository)
+    from .remote import Remote
+    return Remote(found.repository, found.cache.folder, found.cache.size << 20, found.runtime, clock)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from .core.errors import BadRequest, listed, show, unknown
 ID = re.compile("[A-Za-z0-9_.-]{1,64}")
 DRIVER = re.compile("[a-z][a-z0-9_]{0,31}")
 LISTEN = re.compile(r"(?:(localhost|[0-9.]+)|\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]):([0-9]{1,5})")
+URL = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:/[A-Za-z0-9._~/%+-]*)?")
 VLANS = re.compile("([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
 LARGEST = 1 << 20  # bytes of a configuration
@@ -55,8 +56,9 @@ def parse(document, environ=os.environ, hostname="localhost", path="configuratio
         if getattr(inband, key) and not (inband.address and inband.interface):
             raise BadRequest("inband." + key, "goes with inband.interface and inband.address")
     _agree(config, document)
-    rundir = config.ovs.rundir or _rundir(environ.get("OVS_RUNDIR", ""), "OVS_RUNDIR")
-    return config._replace(ovs=config.ovs._replace(rundir=rundir))
+    rundir = config.ovs.rundir or _path_or_nothing(environ.get("OVS_RUNDIR", ""), "OVS_RUNDIR")
+    cache = config.cache._replace(folder=config.cache.folder or config.state + "/cache")
+    return config._replace(ovs=config.ovs._replace(rundir=rundir), cache=cache)
 
 
 def _complete(value, keys, document, where):
@@ -120,14 +122,30 @@ def _paths(value, where):
     return _different(_each(value, where, _path), where)
 
 
-def _rundir(value, where):
+def _path_or_nothing(value, where):
     return value if value == "" else _path(value, where)
 
 
 def _repository(value, where):
-    if isinstance(value, str) and value.startswith(("http:", "https:")):
-        raise BadRequest(where, "over http is not offered by this agent yet: give the path of a folder")
-    return _path(value, where)
+    if not isinstance(value, str) or not value.startswith(("http:", "https:")):
+        return _path(value, where)
+    if "@" in value:
+        raise BadRequest(where, "may have no user and password, which everybody sees who sees the processes of this node: "
+                         "let the repository know this node by its address")
+    found = URL.fullmatch(value)
+    if not found or int(found.group(1) or 80) > 65535 or ".." in value:
+        raise BadRequest(where, "must be a path, or like http://repository.example:8080/path, not %s" % show(value))
+    return value.rstrip("/")
+
+
+def _cache(value, where):
+    return _complete(Cache, CACHE_KEYS, _object(value, where), where)
+
+
+def _size(value, where):
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1 << 20:
+        raise BadRequest(where, "must be a whole number of MiB, 1 or more, not %s" % show(value))
+    return value
 
 
 def _driver(value, where):
@@ -311,9 +329,13 @@ def _vlan(value, where):
 
 
 OVS_KEYS = (
-    ("rundir", _rundir, ""),  # "" is the environment's, else the system's
+    ("rundir", _path_or_nothing, ""),  # "" is the environment's, else the system's
     ("datapath", _one_of("auto", "system", "netdev"), "auto"),
     ("tunnels", _one_of("auto", "ovs", "device"), "auto"),  # ended by the switch, or by devices of the kernel
+)
+CACHE_KEYS = (
+    ("folder", _path_or_nothing, ""),  # "" is the folder "cache" in state
+    ("size", _size, 32),  # MiB of images, beside those that graphs have
 )
 USER_KEYS = (
     ("name", _id, None),
@@ -347,6 +369,7 @@ KEYS = (
     ("state", _path, "/etc/composer"),
     ("runtime", _path, "/var/run/composer"),
     ("repository", _repository, "/usr/lib/composer/nsf"),
+    ("cache", _cache, {}),  # of a repository over http
     ("vswitch", _driver, "ovs"),
     ("ovs", _ovs, {}),
     ("graphs", _paths, []),
@@ -359,6 +382,7 @@ KEYS = (
 )
 Ovs = namedtuple("Ovs", [key for key, _, _ in OVS_KEYS])
 Inband = namedtuple("Inband", [key for key, _, _ in INBAND_KEYS])
+Cache = namedtuple("Cache", [key for key, _, _ in CACHE_KEYS])
 User = namedtuple("User", [key for key, _, _ in USER_KEYS])
 Auth = namedtuple("Auth", [key for key, _, _ in AUTH_KEYS])
 Resources = namedtuple("Resources", [key for key, _, _ in RESOURCE_KEYS])

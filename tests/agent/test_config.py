@@ -18,6 +18,7 @@ FULL = {
     "state": "/overlay/composer/",
     "runtime": "/run//composer",
     "repository": "/usr/share/functions/",
+    "cache": {"folder": "/mnt/usb/", "size": 256},
     "vswitch": "erfs",
     "ovs": {"rundir": "/var/run/ovs2", "datapath": "netdev"},
     "graphs": ["/etc/composer/first.json", "/etc/composer/second.json"],
@@ -32,7 +33,8 @@ FULL = {
 def test_nothing_said_is_a_whole_configuration():
     assert config.parse("{}", {})._asdict() == {
         "node": "localhost", "listen": ["127.0.0.1:8080"], "interfaces": [], "state": "/etc/composer",
-        "runtime": "/var/run/composer", "repository": "/usr/lib/composer/nsf", "vswitch": "ovs",
+        "runtime": "/var/run/composer", "repository": "/usr/lib/composer/nsf",
+        "cache": config.Cache("/etc/composer/cache", 32), "vswitch": "ovs",
         "ovs": config.Ovs("", "auto", "auto"), "graphs": [], "log": "stderr", "mqtt": {}, "tls": {},
         "auth": config.Auth([], 3600), "inband": config.Inband("", "", "", 0), "resources": config.Resources(None, None)}
 
@@ -47,6 +49,7 @@ def test_everything_said_is_taken():
         config.Interface("br-lan.100@x", "", [(1, 4094)], None)]
     assert (ours.state, ours.runtime) == ("/overlay/composer", "/run/composer")
     assert (ours.repository, ours.vswitch, ours.log) == ("/usr/share/functions", "erfs", "syslog")
+    assert ours.cache == config.Cache("/mnt/usb", 256)
     assert (ours.ovs.rundir, ours.ovs.datapath) == ("/var/run/ovs2", "netdev")
     assert ours.graphs == FULL["graphs"]
     assert (ours.mqtt, ours.tls, ours.auth.users, ours.inband) == (
@@ -79,6 +82,12 @@ def test_one_listen_address_needs_no_list():
         assert config.parse({"listen": address, "auth": "none"}).listen == [address]
 
 
+def test_a_repository_may_be_a_url():
+    for url in ("http://10.0.0.1", "https://repository.example:8443/a%20b", "http://[fd00::1]:80/~x"):
+        assert config.parse({"repository": url + "/"}).repository == config.parse({"repository": url}).repository == url
+    assert config.parse({"state": "/overlay", "cache": {"size": 1}}).cache == config.Cache("/overlay/cache", 1)
+
+
 @pytest.mark.parametrize("vlans, ranges", [
     ([], []), ([1], [(1, 1)]), ([4094], [(4094, 4094)]), (["1-4094"], [(1, 4094)]), (["7"], [(7, 7)]),
     ([3, 1, 2], [(1, 3)]), (["10-20", "15-30"], [(10, 30)]), (["10-20", "12-13"], [(10, 20)]), ([5, 5], [(5, 5)]),
@@ -96,7 +105,7 @@ BAD = [
     ({"nod": "a"}, "nod", "nearest known is node"),
     ({"interface": []}, "interface", "nearest known is interfaces"),
     ({"Listen": "x"}, "Listen", "nearest known is listen"),
-    ({"colour": "x"}, "colour", "known are auth, graphs"),
+    ({"colour": "x"}, "colour", "known are auth, cache, graphs"),
     ({"": 1}, "", "unknown key ''"),
     ({"node": ""}, "node", "1 to 64"),
     ({"node": "a b"}, "node", "'a b'"),
@@ -175,9 +184,19 @@ BAD = [
     ({"runtime": ["/run"]}, "runtime", ROUND),
     ({"repository": "nsf"}, "repository", "absolute path"),
     ({"repository": "ftp://host/x"}, "repository", "absolute path"),
-    ({"repository": "http://"}, "repository", "the path of a folder"),
-    ({"repository": "http:///x"}, "repository", "the path of a folder"),
-    ({"repository": "http://a b"}, "repository", "the path of a folder"),
+    ({"repository": "http://"}, "repository", "must be a path, or like http://repository.example:8080/path"),
+    ({"repository": "http:///x"}, "repository", "or like http"),
+    ({"repository": "http://a b"}, "repository", "or like http"),
+    ({"repository": "http://a:65536"}, "repository", "or like http"),
+    ({"repository": "http://a/../b"}, "repository", "or like http"),
+    ({"repository": "http://a/?x=1"}, "repository", "or like http"),
+    ({"repository": "http://a/x'y"}, "repository", "or like http"),
+    ({"repository": "http://me:secret@a/"}, "repository", "no user and password"),
+    ({"cache": "/mnt"}, "cache", "must be an object"),
+    ({"cache": {"folder": "mnt"}}, "cache.folder", ROUND),
+    ({"cache": {"size": 0}}, "cache.size", "1 or more"),
+    ({"cache": {"size": "32"}}, "cache.size", "MiB"),
+    ({"cache": {"sise": 32}}, "cache.sise", "nearest known is size"),
     ({"repository": {}}, "repository", "absolute path"),
     ({"vswitch": ""}, "vswitch", "driver"),
     ({"vswitch": "../evil"}, "vswitch", "driver"),
