@@ -28,15 +28,30 @@ def place(node, old, graph, graph_id, owner=None):
     for _ in range(MOST):
         node.security.check_saps(graph, owner, node.config.interfaces, vet.owners(node, graph_id))
         vet.graph(node, graph, graph_id)
-        try:
-            found = resolver.resolve(graph, offer(node), old)
-            absent = [one for one in [node.repository.lacks(image["from"]) for image in found.images.values()] if one]
-        except Absent as one:
-            absent = [one]
+        found, absent = _resolve(node, graph, old)
         if not absent:
             return _placed(node, old, graph, graph_id, found)
         yield from node.repository.bring(absent)
     raise Conflict("", "the repository has always something new: try again")
+
+
+def _resolve(node, graph, old):
+    """Return (what a graph is Resolved to or None, what has to be brought before that can be told, or used)."""
+    room, absent = offer(node), []
+    for sf in graph.sfs:  # of all at once, what the resolver would miss of one after the other
+        try:
+            room.find(sf)
+        except Absent as one:
+            absent.append(one)
+        except ValueError:
+            pass  # the resolver says so
+    if absent:
+        return None, absent
+    try:
+        found = resolver.resolve(graph, room, old)
+    except Absent as one:
+        return None, [one]
+    return found, [one for one in [node.repository.lacks(image["from"]) for image in found.images.values()] if one]
 
 
 def _placed(node, old, graph, graph_id, found):

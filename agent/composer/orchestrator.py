@@ -299,6 +299,7 @@ class Orchestrator:
         """Remove the unpacked images and the functions' folders that no graph has."""
         sfs = [sf for entry in self.graphs.values() for placed in entry.every() + [one[0] for one in entry.left]
                for sf in placed["sfs"].values()]
+        self.repository.keep([sf["digest"] for sf in sfs])
         for folder, key in (("images", "folder"), ("functions", "home")):
             self.system.prune("%s/%s" % (self.config.runtime, folder), set([sf[key] for sf in sfs]))
 

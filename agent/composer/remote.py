@@ -19,7 +19,7 @@ from .cache import ANSWER, Cache, entries, has_room, key, size, unlink
 from .core import json
 from .core.errors import BadImage, BadRequest, Full, StepFailed, Unavailable, failed, show
 from .core.steps import fetch, run
-from .repository import LARGEST, Absent, check
+from .repository import LARGEST, Absent, check, read_graph
 
 FRESH = 60  # seconds for which an answer is good, that there is no such thing, too
 NAME = 200  # letters of a name as it stands in a URL, and in that of a file
@@ -84,6 +84,17 @@ class Remote:
         if _is_url(template["uri-image"]) and not template.get("sha256"):
             raise ValueError("sha256: should be there, as uri-image is a URL")
         return self._complete(template["name"], template)
+
+    def body(self, template):
+        """Return the graph that a template is, a JSON value.  Raises Absent, ValueError."""
+        absent = self.lacks(template)
+        if absent:
+            raise absent
+        return read_graph(template)
+
+    def has(self, sf):
+        """Say whether the image of a placed function is in the cache, and whole; a generator."""
+        return (yield from self.cache.look(sf["image"], sf["digest"]))
 
     def lacks(self, template):
         """Return Absent if the image of a template has to be brought, or only hashed, before it is used; else None."""

@@ -8,8 +8,9 @@ What the rest of the agent asks of a repository, wherever it is:
     find(sf)          those that a function of a graph may be made from; raises ValueError, Absent
     body(template)    the graph that a template of vnf-type "graph" is; raises ValueError, Absent
     lacks(template)   an Absent, if its image has to be brought first; else None
-    has(sf)           whether the image of a placed function is still what it was
+    has(sf)           whether the image of a placed function is still what it was; a generator
     bring(absents)    yields the steps that bring what was Absent; raises Refused if it cannot be had
+    keep(digests)     what graphs have
 """
 import hashlib
 import os
@@ -74,12 +75,14 @@ class Repository:
         return None
 
     def has(self, sf):
-        """Say whether the image of a placed function is still what it was."""
+        yield from ()
         return (sf["template"], sf["digest"]) in [(one["name"], one["digest"]) for one in self.templates()]
 
     def bring(self, absents):
-        """Nothing of a local folder is ever absent."""
-        yield from ()
+        yield from ()  # nothing of a local folder is ever absent
+
+    def keep(self, digests):
+        pass
 
     def read(self, template):
         """Return a template with "path" and "digest" of its image.  Raises ValueError, which says what is wrong."""

@@ -127,7 +127,7 @@ def _with_images(node, entry):
     """Return the placed graph of an entry, placed anew if an image that it needs is another one by now: an upgrade."""
     placed = entry.placed
     for sf in placed["sfs"].values():
-        if sf["number"] in entry.broken and not os.path.isdir(sf["folder"]) and not node.repository.has(sf):
+        if sf["number"] in entry.broken and not os.path.isdir(sf["folder"]) and not (yield from node.repository.has(sf)):
             renewed = yield from admission.place(node, placed, sffg.parse(placed["graph"].body, entry.id), entry.id)
             node.keep(entry, renewed)
             entry.broken |= placing.touched(placed, renewed)

@@ -22,7 +22,7 @@ BETWEEN = "/"  # in ids: a graph's own have none
 
 def read(body):
     """Return the Graph of a graph that is a template.  Raises BadGraph, Conflict."""
-    graph = sffg.parse(body, "template")
+    graph = sffg.parse(body)
     for sap in graph.saps:
         if sap.kind != "interface":
             raise BadGraph(sap.where + ".type", "%s: should be interface, as every SAP is a port of the function" % sap.kind)
