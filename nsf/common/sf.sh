@@ -13,10 +13,13 @@ refuse() {
     exit 1
 }
 
-# two_ports: set $inside and $outside to the first and the last port
+# two_ports: set $inside and $outside to the first two ports, and $third to one that comes after them
+# shellcheck disable=SC2034 # each for whom it concerns
 two_ports() {
-    inside=${SF_PORTS%% *} outside=${SF_PORTS##* }
-    [ "$inside" != "$outside" ] || refuse "SF_PORTS=$SF_PORTS" "two ports are needed, inside and outside"
+    # shellcheck disable=SC2086 # one each
+    set -- $SF_PORTS
+    inside=${1-} outside=${2-} third=${3-}
+    [ "$outside" ] || refuse "SF_PORTS=$SF_PORTS" "two ports are needed, inside and outside"
 }
 
 # each COMMAND LIST: call COMMAND with the words of each entry of LIST; a line or a ; ends an entry

@@ -1,7 +1,7 @@
 # firewall/filter.sh: the firewall's rules, told to the packet filter that this node has.
 #
-#   rule      add the rule that is in action, protocol, ports, entry, from, to, family
-#   filter    make the policy and these rules those in force, all at once
+#   rule      add the rule that is in action, protocol, ports, entry, leave, from, to, family
+#   filter    make the policy and these rules those in force, all at once, on the ports inside, outside, dmz
 #   unfilter  take them out
 #   filters   are they in force?
 #
@@ -29,14 +29,19 @@ if command -v nft >/dev/null; then
             sctp) match='meta l4proto 132' ;;
             *) match="$protocol dport $ports" ;;
         esac
-        rules="$rules${entry:+meta mark \$$entry }${from:+$ip saddr $from }${to:+$ip daddr $to }$match $action$newline"
+        zones="${entry:+meta mark & \$from_$entry != 0 }${leave:+meta mark & \$to_$leave != 0 }"
+        rules="$rules$zones${from:+$ip saddr $from }${to:+$ip daddr $to }$match $action$newline"
     }
 
     filter() {
         show
         nft -f - <<EOF || refuse nft "failed; the kernel must have nf_tables, and br_netfilter or nf_conntrack_bridge"
-define inside = 1
-define outside = 2
+define from_inside = 1
+define from_outside = 2
+define from_dmz = 4
+define to_inside = 16
+define to_outside = 32
+define to_dmz = 64
 table bridge sf
 delete table bridge sf
 table $layer sf
@@ -44,8 +49,15 @@ delete table $layer sf
 table bridge sf {
     chain entry {
         type filter hook prerouting priority -300;
-        iifname "$inside" meta mark set \$inside
-        iifname "$outside" meta mark set \$outside
+        iifname $inside meta mark set \$from_inside
+        iifname $outside meta mark set \$from_outside
+        ${dmz:+iifname $dmz meta mark set \$from_dmz}
+    }
+    chain leave {
+        type filter hook forward priority -10;
+        oifname $inside meta mark set meta mark or \$to_inside
+        oifname $outside meta mark set meta mark or \$to_outside
+        ${dmz:+oifname $dmz meta mark set meta mark or \$to_dmz}
     }
 }
 table $layer sf {
@@ -78,9 +90,11 @@ else
     rules4='' rules6=''
 
     rule() {
-        case $entry in inside) entry=$inside ;; outside) entry=$outside ;; esac
+        case $entry in inside) entry=$inside ;; outside) entry=$outside ;; dmz) entry=$dmz ;; esac
+        case $leave in inside) leave=$inside ;; outside) leave=$outside ;; dmz) leave=$dmz ;; esac
         case $action in accept) target=ACCEPT ;; drop) target=DROP ;; esac
-        match="${entry:+-m physdev --physdev-in $entry }${from:+-s $from }${to:+-d $to }"
+        match="${entry:+-m physdev --physdev-in $entry }${leave:+-m physdev --physdev-is-bridged --physdev-out $leave }"
+        match="$match${from:+-s $from }${to:+-d $to }"
         case $protocol in
             '') this=$match that=$match ;;
             icmp) this="-p icmp $match" that="-p ipv6-icmp $match" ;;

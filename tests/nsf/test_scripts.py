@@ -82,6 +82,8 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
      "FIREWALL_RULES, rule 1 (drop from fd00::1 to 10.0.0.1): one address is IPv4 and one is IPv6"),
     ("firewall", {"FIREWALL_RULES": "drop *"},
      "FIREWALL_RULES, rule 1 (drop *): does not know *; right would be accept tcp 80 from inside to 10.0.0.0/8"),
+    ("firewall", {"FIREWALL_RULES": "drop to dmz"},
+     "FIREWALL_RULES, rule 1 (drop to dmz): there is no dmz; right would be to inside, or a third port"),
     ("nat", {"NAT_INSIDE": "192.168.1.1"},
      "NAT_INSIDE=192.168.1.1: not an IPv4 address with a prefix length; right would be 192.168.1.1/24"),
     ("nat", {"NAT_GATEWAY": "fd00::1"}, "NAT_GATEWAY=fd00::1: not an IPv4 address; right would be 192.168.1.1"),

@@ -1,0 +1,1 @@
+../firewall/filter.sh
