@@ -39,7 +39,12 @@ def test_a_rule_may_say_where_a_packet_comes_from_and_where_it_goes(zones):
     assert seen(dmz, inside, 5432)
     assert not seen(outside, inside, 5432, within=NOTHING)
     with nothing_lost(dmz, outside.ip):
-        assert one.run("update", FIREWALL_RULES="accept icmp; accept tcp 80-81 to dmz; drop tcp to outside; accept tcp") == 0, one.said
+        assert one.run("update", FIREWALL_RULES="""
+            accept icmp
+            accept tcp 80-81 to dmz
+            drop tcp to outside
+            accept tcp
+        """) == 0, one.said
     assert seen(outside, dmz, 81)
     assert seen(inside, dmz, 80, to=("fd00::3", 80))
     assert not seen(inside, outside, 80, within=NOTHING)

@@ -9,10 +9,12 @@ CROSSED = {
     "bridge": ("10.0.0.1/24", "", "10.0.0.2/24", "", {}),
     "firewall": ("10.0.0.1/24", "", "10.0.0.2/24", "", {"FIREWALL_POLICY": "drop", "FIREWALL_RULES": "accept icmp"}),
     "shaper": ("10.0.0.1/24", "", "10.0.0.2/24", "", {"SHAPER_UP": "10mbit", "SHAPER_DOWN": "20mbit"}),
+    "ids-mirror": ("10.0.0.1/24", "", "10.0.0.2/24", "", {}),
     "nat": ("192.168.1.9/24", "192.168.1.1", "192.168.2.9/24", "", {}),
     "router": ("10.0.1.9/24", "10.0.1.1", "10.0.2.9/24", "10.0.2.1",
                {"ROUTER_ADDRESSES": "eth0=10.0.1.1/24 eth1=10.0.2.1/24"}),
 }
+THIRD = ("ids-mirror",)  # have a third port
 
 
 @pytest.fixture(params=CROSSED)
@@ -20,7 +22,8 @@ def crossed(request, host, function):
     """(a host, another, the function between them), not started."""
     inner, inner_gateway, outer, outer_gateway, variables = CROSSED[request.param]
     client, server = host(inner, gateway=inner_gateway), host(outer, gateway=outer_gateway)
-    return client, server, function(request.param, client, server, **variables)
+    more = [host()] if request.param in THIRD else []
+    return client, server, function(request.param, client, server, *more, **variables)
 
 
 def test_it_runs_from_start_to_stop_and_leaves_nothing(crossed):
@@ -88,6 +91,7 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     ("shaper", {"SHAPER_DOWN": "20gbit"},
      "SHAPER_DOWN=20gbit: not a rate from 64 to 10000000 kbit/s; right would be 20000, 20000kbit or 20mbit"),
     ("shaper", {"SHAPER_LATENCY": "0"}, "SHAPER_LATENCY=0: not a number of ms from 1 to 1000; right would be 50"),
+    ("ids-mirror", {}, "SF_PORTS=eth0 eth1: three ports are needed, inside, outside and mirror"),
     ("nat", {"NAT_INSIDE": "192.168.1.1"},
      "NAT_INSIDE=192.168.1.1: not an IPv4 address with a prefix length; right would be 192.168.1.1/24"),
     ("nat", {"NAT_GATEWAY": "fd00::1"}, "NAT_GATEWAY=fd00::1: not an IPv4 address; right would be 192.168.1.1"),
