@@ -174,6 +174,40 @@ part() {
     [ ! -e /sys/class/net/br0 ] || ip link del br0
 }
 
+# daemon NAME CONFIGURATION COMMAND...: have a daemon that COMMAND leaves behind, with this in /run/NAME.conf.  It writes
+# /run/NAME.pid.  One that runs with the same is left alone.
+daemon() {
+    name=$1 wanted=$2 was=''
+    shift 2
+    [ ! -e "/run/$name.conf" ] || while read -r line; do was="${was:+$was$newline}$line"; done <"/run/$name.conf"
+    [ "$was" != "$wanted" ] || ! serves "$name" || return 0
+    ends "$name"
+    echo "$wanted" >"/run/$name.conf"
+    "$@"
+}
+
+# serves NAME: does the daemon run?  Sets $pid.  A process in another namespace, or none, has the number of one that is gone.
+serves() {
+    [ -e "/run/$1.pid" ] && read -r pid <"/run/$1.pid" && [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ]
+}
+
+# ends NAME: end the daemon, and come back when it has gone
+ends() {
+    serves "$1" || return 0
+    kill -CONT "$pid" && kill "$pid" || : # it may be on its way already
+    while [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ]; do :; done
+}
+
+# signal NAME: send this signal to all daemons
+signal() {
+    set +f
+    for file in /run/*.pid; do
+        file=${file##*/}
+        ! serves "${file%.pid}" || kill "-$1" "$pid"
+    done
+    set -f
+}
+
 # routing: does the kernel forward IPv4?  Refuse if it does not.
 routing() {
     setting ipv4/ip_forward

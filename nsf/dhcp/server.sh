@@ -2,10 +2,6 @@
 #
 #   configure   say what is in own, port, rest, first, last, gateway, dns, lease as the server wants it: sets $wanted
 #   launch      run it as /run/server.conf says; neither server asks with a ping who has an address, for up to 3 s
-#   ends        end it, and come back when it has gone
-#   serves      does it run?  Sets $pid.
-
-pidfile=/run/server.pid
 
 if command -v dnsmasq >/dev/null; then
     configure() {
@@ -14,7 +10,7 @@ interface=$port
 bind-interfaces
 dhcp-authoritative
 no-ping
-pid-file=$pidfile
+pid-file=/run/server.pid
 dhcp-leasefile=/run/leases
 dhcp-range=$first,$last,$lease
 dhcp-option=3${gateway:+,$gateway}
@@ -51,17 +47,6 @@ option router $gateway}"
     launch() {
         : >>/run/leases
         busybox udhcpd -f -a0 /run/server.conf >/dev/null 2>&1 &
-        echo $! >$pidfile
+        echo $! >/run/server.pid
     }
 fi
-
-# A process in another namespace, or none, has the number of one that is gone.
-serves() {
-    [ -e $pidfile ] && read -r pid <$pidfile && [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ]
-}
-
-ends() {
-    serves || return 0
-    kill -CONT "$pid" && kill "$pid" || : # it may be on its way already
-    while [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ]; do :; done
-}
