@@ -142,12 +142,12 @@ EOF
 }
 
 # join [OPTION VALUE]...: make br0 a bridge of the function's ports and no others; the options are those of a bridge
-# in ip-link(8).  It has no address, and says nothing of its own: no MLD, no IGMP.
+# in ip-link(8).  It has no address, and says nothing of its own: no MLD, no IGMP.  Lines for ip(8) in $settings, about
+# ports on the bridge, are done before a new bridge passes anything.
 join() {
     lines=''
     kernel 1 ipv6/conf/all/disable_ipv6 ipv6/conf/default/disable_ipv6
     [ -e /sys/class/net/br0 ] || lines="link add br0 type bridge mcast_snooping 0$newline"
-    lines="${lines}link set br0 up${1:+ type bridge $*}$newline"
     for port in $SF_PORTS; do
         [ -e "/sys/class/net/br0/brif/$port" ] || lines="${lines}link set $port master br0$newline"
     done
@@ -158,7 +158,7 @@ join() {
         case " $SF_PORTS " in *" $port "*) ;; *) lines="${lines}link set $port nomaster$newline" ;; esac
     done
     set -f
-    batch "$lines"
+    batch "$lines${settings-}link set br0 up${1:+ type bridge $*}"
 }
 
 # joined: end as `status` does for a function that is a bridge, unless all is well

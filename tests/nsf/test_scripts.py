@@ -7,6 +7,7 @@ from function import nothing_lost, pings
 CROSSED = {
     "sample": ("10.0.0.1/24", "", "10.0.0.2/24", "", {}),
     "bridge": ("10.0.0.1/24", "", "10.0.0.2/24", "", {}),
+    "l2-switch": ("10.0.0.1/24", "", "10.0.0.2/24", "", {}),
     "firewall": ("10.0.0.1/24", "", "10.0.0.2/24", "", {"FIREWALL_POLICY": "drop", "FIREWALL_RULES": "accept icmp"}),
     "shaper": ("10.0.0.1/24", "", "10.0.0.2/24", "", {"SHAPER_UP": "10mbit", "SHAPER_DOWN": "20mbit"}),
     "ids-mirror": ("10.0.0.1/24", "", "10.0.0.2/24", "", {}),
