@@ -181,6 +181,15 @@ def test_each_state_of_a_function_is_an_event(place, templates):
         "created", "running", "paused", "running", "stopped", "running", "running", "updated", "stopped", "destroyed")]
 
 
+def test_of_two_firewalls_a_graph_gets_the_one_that_has_its_ports(place):
+    for ports, taken in ((("a", "b"), "firewall"), (("a", "b", "c"), "firewall-dmz")):
+        place.put(graph("g", [LAN, WAN], [sf("x", "firewall", *ports)], *both("1", "lan", "x:a"), *both("2", "x:b", "wan")))
+        assert functions(place)["x"]["implementation"] == taken and lost(place) == 0
+    answer = place.put(graph("g", [], [sf("x", "firewall", *"abcd")]), 409)
+    assert answer["templates"] == [{"template": "firewall-dmz", "taken": False, "why": "has 3 ports, wanted are 4"},
+                                   {"template": "firewall", "taken": False, "why": "has 2 ports, wanted are 4"}]
+
+
 def test_composerctl_explains_why_this_one_and_why_none(place, templates):
     templates("small", capability="f", memory_size=1)
     templates("large", capability="f", memory_size=2)
