@@ -124,6 +124,8 @@ class Remote:
             for wish in wishes.values():
                 if not (yield from self._is_there(wish)):
                     left.append(wish)
+                if wish.place:
+                    unlink(wish.part)  # what an agent left that was killed is no beginning of an answer of today
             for first in range(0, len(left), ABREAST):
                 yield from self._fetch(left[first:first + ABREAST], errors)
             self.cache.evict(self.coming)

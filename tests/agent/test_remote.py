@@ -226,6 +226,13 @@ def test_an_answer_of_no_use_is_none(curl, web, answer):
     assert os.listdir(curl.folder + "/cache/answers") == os.listdir(curl.folder + "/run/answers") == []
 
 
+def test_an_answer_does_not_begin_with_what_a_killed_agent_left(curl, web):
+    os.makedirs(curl.folder + "/run/answers")
+    with open(curl.folder + "/run/answers/capability-nat", "wb") as file:
+        file.write(web.files[LIST].replace(b"nat.tgz", b"old.tgz"))
+    assert curl.find()[0]["uri-image"] == "nat.tgz"
+
+
 def test_an_answer_that_is_too_large_is_none(curl, web):
     web.files[LIST] = b" " * (cache.ANSWER + 1)
     with pytest.raises(BadImage, match="larger than 1048576 bytes"):
