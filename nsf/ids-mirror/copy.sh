@@ -23,21 +23,27 @@ add() {
     selected="$selected$1 dup to $mirror accept$newline"
 }
 
+# The chains stay and their rules are replaced: of two chains, one going and one coming, both might copy a packet.
 copy() {
     nft -f - <<EOF || refuse nft "failed; the kernel must have nf_tables and nft_dup_netdev"
-table netdev sf
-delete table netdev sf
 table netdev sf {
     chain inside {
         type filter hook ingress device $inside priority 0;
-        $selected
     }
     chain outside {
         type filter hook ingress device $outside priority 0;
-        $selected
     }
     chain mirror {
         type filter hook ingress device $mirror priority 0; policy drop;
+    }
+}
+flush table netdev sf
+table netdev sf {
+    chain inside {
+        $selected
+    }
+    chain outside {
+        $selected
     }
 }
 EOF
