@@ -14,6 +14,7 @@ CROSSED = {
     "nat": ("192.168.1.9/24", "192.168.1.1", "192.168.2.9/24", "", {}),
     "router": ("10.0.1.9/24", "10.0.1.1", "10.0.2.9/24", "10.0.2.1",
                {"ROUTER_ADDRESSES": "eth0=10.0.1.1/24 eth1=10.0.2.1/24"}),
+    "load-balancer": ("10.0.0.1/24", "", "10.0.0.2/24", "", {}),
 }
 THIRD = ("ids-mirror",)  # have a third port
 
@@ -116,6 +117,8 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     ("dhcp", {"DHCP_DNS": "9.9.9.9,dns"}, "DHCP_DNS=dns: not an IPv4 address; right would be 192.168.1.1"),
     ("dhcp", {"DHCP_LEASE": "1h"},
      "DHCP_LEASE=1h: not a number of seconds from 120 to 31536000; right would be 3600"),
+    ("load-balancer", {"LB_BRANCHES": "eth1 eth0"}, "LB_BRANCHES=eth1 eth0: eth0 is not one of the branches eth1"),
+    ("load-balancer", {"LB_IDLE": "0"}, "LB_IDLE=0: not a number of seconds from 1 to 86400; right would be 600"),
 ])
 def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, variables, said):
     one = function(name, **variables)
