@@ -177,13 +177,20 @@ part() {
 # daemon NAME CONFIGURATION COMMAND...: have a daemon that COMMAND leaves behind, with this in /run/NAME.conf.  It writes
 # /run/NAME.pid.  One that runs with the same is left alone.
 daemon() {
-    name=$1 wanted=$2 was=''
+    name=$1 wanted=$2
     shift 2
-    [ ! -e "/run/$name.conf" ] || while read -r line; do was="${was:+$was$newline}$line"; done <"/run/$name.conf"
-    [ "$was" != "$wanted" ] || ! serves "$name" || return 0
+    ! says "/run/$name.conf" "$wanted" || ! serves "$name" || return 0
     ends "$name"
     echo "$wanted" >"/run/$name.conf"
     "$@"
+}
+
+# says FILE TEXT: is it there, and is this what it says?
+says() {
+    [ -e "$1" ] || return 1
+    said=''
+    while IFS= read -r line; do said="${said:+$said$newline}$line"; done <"$1"
+    [ "$said" = "$2" ]
 }
 
 # serves NAME: does the daemon run?  Sets $pid.  A process in another namespace, or none, has the number of one that is gone.
@@ -196,6 +203,11 @@ ends() {
     serves "$1" || return 0
     kill -CONT "$pid" && kill "$pid" || : # it may be on its way already
     while [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ]; do :; done
+}
+
+# moment: wait for a tenth of a second, where sleep knows parts of one
+moment() {
+    sleep 0.1 2>/dev/null || sleep 1
 }
 
 # signal NAME: send this signal to all daemons
