@@ -37,7 +37,7 @@ nsf:
 check: setup
 	find . \( -name .git -o -name .venv -o -path ./build \) -prune -o -type f \
 	    -exec awk 'FNR == 1 && /^#!\/bin\/sh/ { print FILENAME } { nextfile }' {} + | xargs shellcheck
-	.venv/bin/python -m pyflakes agent tests
+	.venv/bin/python -m pyflakes agent tests nsf
 	$(call PYTEST,.venv) -m "not root and not long" $(TESTS)
 
 clean:

@@ -118,6 +118,12 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     ("dhcp", {"DHCP_LEASE": "1h"},
      "DHCP_LEASE=1h: not a number of seconds from 120 to 31536000; right would be 3600"),
     ("load-balancer", {"LB_BRANCHES": "eth1 eth0"}, "LB_BRANCHES=eth1 eth0: eth0 is not one of the branches eth1"),
+    ("vnfm", {"VNFM_FIREWALLS": "2"},
+     'SF_ADDRESSES=: eth0 has no address; right would be its "ip": "10.77.0.2/24" in the graph'),
+    ("vnfm", {"SF_ADDRESSES": "eth0=10.77.0.2/24", "VNFM_AGENT": "10.77.0.1"},
+     "VNFM_AGENT=10.77.0.1: not an IPv4 address with a port; right would be 10.77.0.1:8080"),
+    ("vnfm", {"SF_ADDRESSES": "eth0=10.77.0.2/24", "VNFM_FIREWALLS": "many"},
+     "VNFM_FIREWALLS=many: not a number from 1 to 16; right would be 1"),
     ("load-balancer", {"LB_IDLE": "0"}, "LB_IDLE=0: not a number of seconds from 1 to 86400; right would be 600"),
 ])
 def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, variables, said):

@@ -21,13 +21,14 @@ class Probe:
     """1000 packets a second from lan to wan while the body runs; then `.lost` is how many of them never came.
 
     Those are not counted that a switch in user space had no time to read from its interfaces, because the machine
-    was busy: the kernel counts them.
+    was busy: the kernel counts them.  `apart`: each packet is of a connection of its own.
     """
 
-    def __init__(self, place):
+    def __init__(self, place, apart=False):
         source, target, self._node = place.lan, place.wan, place.node
-        self._to = (target.ip, PORT)
-        self._mouth = source.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._to, self._apart = (target.ip, PORT + apart), apart
+        kind = (socket.SOCK_RAW, socket.IPPROTO_UDP) if apart else (socket.SOCK_DGRAM,)
+        self._mouth = source.socket(socket.AF_INET, *kind)
         self._ear = target.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self._ear.settimeout(1)
@@ -63,7 +64,8 @@ class Probe:
         begun = time.monotonic()
         while self._goes_on:
             if self.sent < (time.monotonic() - begun) * RATE:
-                self._mouth.sendto(struct.pack("!I", self.sent), self._to)
+                head = struct.pack("!4H", 1024 + self.sent % 64000, self._to[1], 12, 0) if self._apart else b""
+                self._mouth.sendto(head + struct.pack("!I", self.sent), self._to)
                 self.sent += 1
             else:
                 time.sleep(0.0005)

@@ -146,11 +146,17 @@ def configuration(place):
         inside.wait()
 
 
+def vnfm(place):
+    assert seen(place.lan, place.wan, 8080) == "10.0.0.1" and pings(place.node, "10.77.0.2"), "the manager's address"
+    assert not seen(place.lan, place.wan, 8081, within=0.5), "the firewall refuses it"
+
+
 EXAMPLES = {  # what is deployed together
     "wire.json": wire, "home.json": home, "home-gateway.json": home, "voice.json": voice, "figure-4.json": figure_4, "figure-5.json": figure_5,
     "figure-6-firewall.json": figure_6_firewall, "figure-6-adv-blocker.json": figure_6_adv_blocker,
     "vxlan.json": vxlan, "web-cache.json": web_cache, "network-monitor.json": network_monitor, "trusted.json": trusted,
     "host-stack.json": host_stack, "gui.json": gui, "configuration.json": configuration, "home-network.json": home_network,
+    "vnfm.json": vnfm,
     "management.json management-afar.json": management}
 
 
