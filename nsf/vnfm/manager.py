@@ -6,7 +6,8 @@
 It reads the graph and sends it back with one change at a time.  The first adds a firewall like that of the first branch,
 a port of either load balancer, and the rules between.  When that is deployed, the second lets the load balancers use the
 branch (LB_BRANCHES).  What is next is seen from the graph alone: a manager that is started anew, amid it too, goes on
-where the last one was.  It takes nothing away.
+where the last one was.  It takes nothing away.  What somebody else changes in the milliseconds between its reading and its
+sending is lost.
 
     manager.py AGENT FIREWALLS RATE MOST LOOK   as the variables of start, which has checked them
 
@@ -124,15 +125,16 @@ class Manager:
 
     def look(self):
         """Do what is next; return whether there was something, or will be soon."""
-        if self.agent.ask("GET", self.path + "/status")["state"] != "deployed":
-            return True  # one that is being deleted must not be put again
+        status = self.agent.ask("GET", self.path + "/status")
+        if status["state"] != "deployed" or "confirm_within" in status:
+            return True  # one that is being deleted is not put again, and one on trial not made to stay
         body = self.agent.ask("GET", self.path)
         graph = body["sffg"]
         if not use(graph):
             if len(branches(balancers(graph)[0])) >= self._wanted(graph):
                 return False
             add(graph)
-        self.agent.ask("PUT", self.path, body)
+        self.agent.ask("PUT", self.path + "?confirm=0", body)
         self.before = None  # the counters of what was changed began anew
         return True
 

@@ -119,7 +119,7 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
      "DHCP_LEASE=1h: not a number of seconds from 120 to 31536000; right would be 3600"),
     ("load-balancer", {"LB_BRANCHES": "eth1 eth0"}, "LB_BRANCHES=eth1 eth0: eth0 is not one of the branches eth1"),
     ("vnfm", {"VNFM_FIREWALLS": "2"},
-     'SF_ADDRESSES=: eth0 has no address; right would be its "ip": "10.77.0.2/24" in the graph'),
+     'SF_ADDRESSES=: eth0 has no address; right would be "ip": "10.77.0.2/24" in the graph'),
     ("vnfm", {"SF_ADDRESSES": "eth0=10.77.0.2/24", "VNFM_AGENT": "10.77.0.1"},
      "VNFM_AGENT=10.77.0.1: not an IPv4 address with a port; right would be 10.77.0.1:8080"),
     ("vnfm", {"SF_ADDRESSES": "eth0=10.77.0.2/24", "VNFM_FIREWALLS": "many"},

@@ -4,6 +4,7 @@
                  vnfm --- 10.77.0.1, the agent, as user alice, who owns this graph and no other
 """
 import json
+import time
 
 import pytest
 
@@ -25,12 +26,13 @@ class Figure14(Place):
     """The graph of the example, which alice has deployed; another is root's."""
 
     def __init__(self):
-        super().__init__(listen="0.0.0.0:8080", auth={"users": USERS})
+        super().__init__(listen="0.0.0.0:8080", auth={"users": USERS},
+                         inband={"interface": "dmz0", "address": "192.0.2.1/24", "confirm": 60})
         self.tokens = {}
         try:
             with open(ROOT + "/agent/examples/vnfm.json") as file:
                 self.body = json.load(file)
-            self.as_user("root", "PUT", "/graphs/other", graph("other", [sap("dmz", "dmz0")], []))
+            self.as_user("root", "PUT", "/graphs/other?confirm=0", graph("other", [sap("dmz", "dmz0")], []))
             self.before = self.world()
             self.tell(VNFM_PASSWORD=PASSWORD, VNFM_LOOK="1")
         except BaseException as failure:
@@ -42,11 +44,11 @@ class Figure14(Place):
             self.tokens[name] = self.ask("POST", "/login", {"username": name, "password": PASSWORD})
         return self.ask(method, path, body, status, {"X-Auth-Token": self.tokens[name]})
 
-    def tell(self, **variables):
-        """Change variables of the manager, as alice does: the graph as it is, with those."""
+    def tell(self, confirm=0, **variables):
+        """Change variables of the manager, as alice does: the graph as it is, with those; on trial for `confirm` seconds."""
         manager, = [sf for sf in self.body["sffg"]["SFs"] if sf["name"] == "vnfm"]
         manager["variables"].update(variables)
-        self.as_user("alice", "PUT", "/graphs/vnfm", self.body)
+        self.as_user("alice", "PUT", "/graphs/vnfm?confirm=%d" % confirm, self.body)
 
     def uses(self, *branches):
         """Is the graph deployed, with load balancers that use these branches?  Takes it as it is."""
@@ -87,11 +89,16 @@ def test_told_so_it_adds_a_firewall_and_has_it_used_and_no_packet_is_lost(place)
         ear.listen()
         mouth.connect(("10.0.0.2", 8080))
         with ear.accept()[0] as link, Probe(place) as probe, Probe(place, apart=True) as strangers:
-            place.tell(VNFM_FIREWALLS="2")
+            place.tell(60, VNFM_FIREWALLS="2")
+            time.sleep(1)
+            assert place.uses("eth1"), "it waits for what is on trial"
+            place.as_user("alice", "POST", "/graphs/vnfm/confirm")
             until(lambda: place.uses("eth1", "eth2"), WITHIN)
             mouth.settimeout(5)
             link.send(b"still")
             assert mouth.recv(5) == b"still", "its firewall knows it, the other would let nothing in"
+    status = place.as_user("alice", "GET", "/graphs/vnfm/status")
+    assert "confirm_within" not in status, "what the manager does is on no trial, on a node where that has to be said"
     assert probe.lost == strangers.lost == 0, "of %d of one connection, and of %d connections" % (probe.sent, strangers.sent)
     assert min(place.connect().values()) > 4
     assert not seen(place.lan, place.wan, 8081, within=0.3), "both refuse it"
@@ -109,5 +116,5 @@ def test_with_much_to_carry_it_adds_one_by_itself_with_an_agent_that_has_forgott
 
 
 def test_a_graph_that_is_taken_down_stays_down_and_all_that_was_added_is_gone(place):
-    place.as_user("alice", "DELETE", "/graphs/vnfm", status=204)
+    place.as_user("alice", "DELETE", "/graphs/vnfm?confirm=0", status=204)
     assert not place.changes(place.before)
