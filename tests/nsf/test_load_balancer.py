@@ -162,8 +162,21 @@ def test_a_branch_that_is_named_thrice_gets_three_times_as_many(balanced):
     assert 20 < few < 90 and few + most >= 200, "%d and %d" % (few, most)
 
 
-def test_a_port_that_it_does_not_know_is_told_of(balanced):
+def test_a_port_that_is_new_to_it_is_told_of(balanced):
     world = balanced(1)
     world.add_branch()
-    assert world.near.run("status") == 1
-    assert world.near.said == "eth2: nothing that enters there is sent on; start sees to it"
+    said = "%s: nothing is sent on that enters or leaves there; start sees to it"
+    assert (world.near.run("status"), world.near.said) == (1, said % "eth2")
+    assert world.near.run("start") == world.near.run("status") == 0, world.near.said
+    for port in "eth2", "eth0":  # another one by that name
+        world.near.inside("ip", "link", "del", port)
+        world.near.inside("ip", "link", "add", port, "type", "veth", "peer", "name", "far")
+        assert (world.near.run("status"), world.near.said) == (1, said % port)
+        assert world.near.run("start") == world.near.run("status") == 0, world.near.said
+        world.near.inside("ip", "link", "set", "far", "name", "far." + port)
+
+
+def test_one_that_lost_its_rules_is_not_running(balanced):
+    world = balanced(1)
+    world.near.inside("nft", "flush", "ruleset")
+    assert (world.near.run("status"), world.near.said) == (1, "rules: are gone; start makes them")
