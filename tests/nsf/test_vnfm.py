@@ -33,7 +33,7 @@ def test_it_begins_anew_only_if_something_has_changed_and_its_end_leaves_nothing
 def test_what_is_secret_is_shown_to_root_only(manager):
     manager.run("update", VNFM_PASSWORD="secret")
     assert "secret" not in manager.node.run("ps", "ax", "-o", "args").stdout
-    assert manager.node.run("stat", "-c", "%a", manager.home + "/run/told").stdout == "600\n"
+    assert manager.node.run("stat", "-c", "%a", manager.home + "/run/manager.conf").stdout == "600\n"
 
 
 def test_paused_it_stands_still(manager):
