@@ -16,7 +16,7 @@
 
 PYTEST = $(1)/bin/python -m pytest -c tests/pytest.ini $(ARGS)
 TESTS = tests
-FAULTS = $(addprefix tests/,agent/test_powercut.py $(addprefix system/test_,crash.py daemons.py repair.py exhaustion.py cycles.py))
+FAULTS = $(addprefix tests/,agent/test_powercut.py agent/test_fuzz.py $(addprefix system/test_,crash.py daemons.py repair.py exhaustion.py cycles.py))
 ROOTED = demo test test-faults test-long test-oldest bench
 
 MAKEFLAGS += --no-print-directory
