@@ -22,7 +22,8 @@ def environment(url, **env):
 def popen(url, *words, **options):
     """Start it; its output is in pipes unless `options` say otherwise."""
     options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-    return subprocess.Popen([*COMMAND, *words], env=environment(url), **options)
+    command = ["env", "--default-signal=INT", *COMMAND, *words]  # a job in the background has none
+    return subprocess.Popen(command, env=environment(url), **options)
 
 
 def ctl(url, *words, input="", **env):
