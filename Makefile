@@ -16,6 +16,8 @@
 
 PYTEST = $(1)/bin/python -m pytest -c tests/pytest.ini $(ARGS)
 TESTS = tests
+# Two workers, a file at a time; but one process for a part of the tests, and where its output or its prompt is wanted.
+WORKERS = $(if $(filter-out tests,$(TESTS))$(filter -s --pdb,$(ARGS)),,-n 2 --dist loadfile --no-loadscope-reorder)
 FAULTS = $(addprefix tests/,agent/test_powercut.py agent/test_fuzz.py $(addprefix system/test_,crash.py daemons.py repair.py exhaustion.py cycles.py))
 ROOTED = demo test test-faults test-long test-oldest bench
 
@@ -38,7 +40,7 @@ check: setup
 	find . \( -name .git -o -name .venv -o -path ./build \) -prune -o -type f \
 	    -exec awk 'FNR == 1 && /^#!\/bin\/sh/ { print FILENAME } { nextfile }' {} + | xargs shellcheck
 	.venv/bin/python -m pyflakes agent tests nsf
-	$(call PYTEST,.venv) -m "not root and not long" $(TESTS)
+	$(call PYTEST,.venv) $(WORKERS) -m "not root and not long" $(TESTS)
 
 clean:
 	rm -rf build .venv 2>/dev/null || sudo rm -rf build .venv
@@ -57,7 +59,7 @@ demo: setup nsf
 	@.venv/bin/python tests/demo.py
 
 test: setup nsf
-	@$(call PYTEST,.venv) -m "not long" $(TESTS)
+	@$(call PYTEST,.venv) $(WORKERS) -m "not long" $(TESTS)
 
 test-faults: setup nsf
 	@COMPOSER_FAULTS=full $(call PYTEST,.venv) -s -m "not long" $(filter-out tests,$(TESTS)) $(if $(filter tests,$(TESTS)),$(FAULTS))

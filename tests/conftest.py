@@ -7,7 +7,7 @@ import pytest
 
 from node import Agent, Host, Node, processes, wire
 
-MARK = "COMPOSER_TESTS"  # in the environment of all that the tests start, with the pid of their run
+MARK = "COMPOSER_TESTS"  # in the environment of all that the tests start, with the pid of the worker that runs them
 LEFT_LIMIT = 5  # seconds, for the kernel to take away what nobody uses
 
 
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left(request):
-    """Fail the run if the machine is not as it was."""
+    """Fail the run if the machine is not as it was.  Each of two workers looks for what is its own, and what is nobody's."""
     os.environ[MARK] = str(os.getpid())
     before = _machine()
     yield
