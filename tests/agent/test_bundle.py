@@ -532,8 +532,8 @@ def test_when_the_first_of_two_gives_up_the_second_goes_on(cage):
     assert list(second) and sorted(snapshot(cage / "home" / "fw")) == ["big", "start"]
 
 
-def slowest(image, folder):
-    """Return the milliseconds of the longest slice, the first and the last too, and the number of slices."""
+def slices(image, folder):
+    """Return the milliseconds of each slice, the first and the last too."""
     job, times, more = bundle.unpack(str(image), str(folder)), [], True
     while more:
         started = time.perf_counter()
@@ -541,8 +541,8 @@ def slowest(image, folder):
             next(job)
         except (StopIteration, BadImage):
             more = False
-        times.append(time.perf_counter() - started)
-    return 1000 * max(times), len(times)
+        times.append(1000 * (time.perf_counter() - started))
+    return times
 
 
 @pytest.mark.parametrize("kind, image", [
@@ -555,9 +555,10 @@ def slowest(image, folder):
 ])
 def test_no_slice_is_long(cage, kind, image):
     (cage / "fw.tgz").write_bytes(image())
-    longest, slices = min(slowest(cage / "fw.tgz", cage / "home" / str(n)) for n in range(3))
-    print("%s: %d slices, the longest %.1f ms" % (kind, slices, longest))
-    assert slices > 200 and longest < 20
+    runs = [slices(cage / "fw.tgz", cage / "home" / str(number)) for number in range(3)]
+    times = [min(each) for each in zip(*runs, strict=True)]  # what a busy machine adds is not at the same slice in each
+    print("%s: %d slices, the longest %.1f ms" % (kind, len(times), max(times)))
+    assert len(times) > 200 and max(times) < 20
 
 
 def test_remove_takes_links_pipes_and_locked_files_but_not_what_they_lead_to(cage):
