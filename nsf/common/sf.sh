@@ -225,3 +225,31 @@ routing() {
     setting ipv4/ip_forward
     [ "$value" = 1 ] || refuse net.ipv4.ip_forward "is off; start turns it on"
 }
+
+# seal: let nothing pass by way of $outside.  What goes there and what comes from there is the function's own, a tunnel's.
+seal() {
+    nft -f - <<EOF
+table inet sf
+delete table inet sf
+table inet sf {
+    chain forward {
+        type filter hook forward priority 0;
+        iifname $outside drop
+        oifname $outside drop
+    }
+}
+EOF
+}
+
+# sealed: refuse if something may
+sealed() {
+    nft list table inet sf >/dev/null 2>&1 || refuse rules "are gone; start makes them"
+}
+
+# unseal: take that out
+unseal() {
+    nft -f - <<EOF
+table inet sf
+delete table inet sf
+EOF
+}

@@ -58,6 +58,14 @@ class Function:
         wire(host, self, far)
         self.ports.append(port)
 
+    def add_port_to(self, other):
+        """Give the function and another on its node one more port each, with a wire between them."""
+        self.node.run("ip", "link", "add", "eth%d" % len(self.ports), "netns", self.space, "type", "veth",
+                      "peer", "name", "eth%d" % len(other.ports), "netns", other.space)
+        for one in self, other:
+            one.ports.append("eth%d" % len(one.ports))
+            one.inside("ip", "link", "set", one.ports[-1], "up")
+
     def remove_port(self):
         """Take the last port away."""
         self.inside("ip", "link", "del", self.ports.pop())
@@ -86,6 +94,36 @@ class Function:
             + self.inside("ip", "route").splitlines() \
             + self.inside("nft", "list", "chains", check=False).splitlines() \
             + self.node.run("ip", "netns", "pids", self.space).stdout.splitlines()
+
+
+class Wire:
+    """What IPv4 is on the wire of a function's last port while the body runs."""
+
+    def __init__(self, function):
+        self.port, self.space = function.ports[-1], function.space
+        self.ear = function.node.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3), space=self.space)
+        self.ear.bind((self.port, 3))
+        self.ear.setblocking(False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.ear.close()
+
+    def frames(self):
+        """Return the frames that were not yet returned."""
+        found = []
+        while True:
+            try:
+                found.append(self.ear.recv(2048))
+            except BlockingIOError:
+                return [frame for frame in found if frame[12:14] == b"\x08\x00"]
+
+    @staticmethod
+    def is_udp(frame, port):
+        """Is it a datagram from or to `port`?"""
+        return frame[14] == 0x45 and frame[23] == 17 and port.to_bytes(2, "big") in (frame[34:36], frame[36:38])
 
 
 def pings(host, to, size=56, within=2):

@@ -125,6 +125,15 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     ("vnfm", {"SF_ADDRESSES": "eth0=10.77.0.2/24", "VNFM_FIREWALLS": "many"},
      "VNFM_FIREWALLS=many: not a number from 1 to 16; right would be 1"),
     ("load-balancer", {"LB_IDLE": "0"}, "LB_IDLE=0: not a number of seconds from 1 to 86400; right would be 600"),
+    ("ipsec", {"IPSEC_PEER": "peer"}, "IPSEC_PEER=peer: not an IPv4 address; right would be 192.168.1.1"),
+    ("ipsec", {"IPSEC_ID": "near }"}, "IPSEC_ID=near }: not a name; right would be 192.168.2.1 or gateway@example.org"),
+    ("ipsec", {"IPSEC_SECRET": "known to \"both\""},
+     "IPSEC_SECRET: has a quote, a backslash or a line break; right would be 0s and its base64"),
+    ("ipsec", {"IPSEC_SECRET": "short"},
+     "IPSEC_SECRET: has less than 8 characters; right would be what head -c 24 /dev/urandom | base64 says"),
+    ("ipsec", {"IPSEC_SECRET": "long enough"}, "IPSEC_NETWORKS: names no network; right would be 10.2.0.0/16"),
+    ("ipsec", {"IPSEC_SECRET": "long enough", "IPSEC_NETWORKS": "10.2.0.0/16,10.3.0.0/16"},
+     "IPSEC_NETWORKS=10.2.0.0/16,10.3.0.0/16: not an IPv4 address with a prefix length; right would be 192.168.1.1/24"),
 ])
 def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, variables, said):
     one = function(name, **variables)
@@ -135,7 +144,7 @@ def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, vari
 
 
 def test_two_ports_are_not_one(function):
-    for name in "firewall", "nat":
+    for name in "firewall", "nat", "ipsec":
         one = function(name)
         one.ports = ["eth0"]
         assert one.run("start") == 1

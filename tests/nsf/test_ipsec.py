@@ -1,0 +1,95 @@
+"""IPsec: two functions of one bundle, one of which calls the other, and what is seen on the wire between them."""
+import os
+import socket
+
+import pytest
+
+from function import Wire, nothing_lost, pings, seen
+
+PLUGIN = "/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so"
+SECRET = "what=both know"
+
+
+@pytest.fixture
+def ends(host, function):
+    """(a host near, a host far, the function that calls, the one that waits), of which the last is started."""
+    if not os.path.exists("/sys/module/esp4") and not os.path.exists(PLUGIN):
+        pytest.skip("%s missing" % PLUGIN)
+    near = host("10.1.0.9/24", gateway="10.1.0.1")
+    far = host("10.2.0.9/16", "10.2.1.9/32", gateway="10.2.0.1")
+    calls = function("ipsec", near, IPSEC_INSIDE="10.1.0.1/24", IPSEC_PEER="192.168.2.2", IPSEC_NETWORKS="10.2.0.0/24",
+                     IPSEC_ID="near@example.org", IPSEC_SECRET=SECRET)
+    waits = function("ipsec", far, beside=calls, IPSEC_INSIDE="10.2.0.1/16", IPSEC_OUTSIDE="192.168.2.2/24",
+                     IPSEC_PEER_ID="near@example.org", IPSEC_NETWORKS="10.1.0.0/24", IPSEC_SECRET=SECRET)
+    calls.add_port_to(waits)
+    assert waits.run("start") == 0, waits.said
+    return near, far, calls, waits
+
+
+@pytest.fixture
+def tunnel(ends):
+    """`ends`, all started."""
+    assert ends[2].run("start") == 0, ends[2].said
+    return ends
+
+
+def test_hosts_behind_both_meet_by_the_tunnel_and_no_other_way(tunnel):
+    near, far, calls, waits = tunnel
+    with Wire(calls) as wire:
+        assert pings(near, far.ip)
+        assert seen(near, far, 80) == near.ip
+        assert seen(far, near, 53, kind=socket.SOCK_DGRAM) == far.ip
+        frames = wire.frames()
+    assert len(frames) > 4
+    assert all(wire.is_udp(frame, 4500) for frame in frames)
+    assert not any(socket.inet_aton(far.ip) in frame for frame in frames)
+    assert not pings(near, "192.168.2.2", within=0.2)
+    waits.inside("ip", "route", "add", near.ip, "via", "192.168.2.1")
+    assert "0 received" in waits.inside("ping", "-c", "1", "-W", "0.2", near.ip, check=False)
+
+
+def test_the_secret_is_told_to_nobody(tunnel):
+    near, far, calls, waits = tunnel
+    charon = calls.node.run("ip", "netns", "pids", calls.space).stdout.strip()
+    assert SECRET not in calls.inside("cat", "/proc/%s/cmdline" % charon, "/proc/%s/environ" % charon)
+    known = calls.inside("grep", "-lr", "-D", "skip", SECRET, calls.home).split()
+    assert known and all(os.stat(name).st_mode & 0o077 == 0 for name in known)
+
+
+def test_a_network_comes_and_goes_and_the_others_lose_no_packet(tunnel):
+    near, far, calls, waits = tunnel
+    waits.inside("ip", "address", "add", "10.2.1.1/24", "dev", "eth0")
+    with nothing_lost(near, far.ip):
+        assert calls.run("update", IPSEC_NETWORKS="10.2.0.0/24 10.2.1.0/24") == 0, calls.said
+        assert pings(near, "10.2.1.9")
+        assert calls.run("start") == 0, calls.said
+        assert calls.run("update", IPSEC_NETWORKS="10.2.0.0/24") == 0, calls.said
+    assert not pings(near, "10.2.1.9", within=0.2)
+
+
+def test_it_runs_from_start_to_stop_and_says_so(tunnel):
+    near, far, calls, waits = tunnel
+    assert (calls.run("status"), waits.run("status")) == (0, 0)
+    assert calls.run("pause") == 0, calls.said
+    assert not pings(near, far.ip, within=0.2)
+    assert calls.run("resume") == 0, calls.said
+    assert pings(near, far.ip)
+    calls.inside("sh", "-c", "kill -9 $(ip netns pids %s | head -n 1)" % calls.space)
+    while calls.said != "charon: has died; start runs it again":
+        assert calls.run("status") in (0, 1)
+    assert calls.run("start") == 0, calls.said
+    assert pings(near, far.ip)
+    assert waits.run("stop") == 0, waits.said
+    assert calls.run("status") == 1
+    assert calls.said == "IPSEC_PEER=192.168.2.2: no tunnel 10_2_0_0_24; charon tries again, and so does start"
+    assert calls.run("stop") == 0, calls.said
+    assert (calls.run("status"), waits.run("status")) == (3, 3)
+    assert (calls.left(), waits.left()) == ([], [])
+
+
+def test_who_does_not_know_the_secret_is_refused(ends):
+    near, far, calls, waits = ends
+    assert calls.run("start", IPSEC_SECRET="what one thinks") == 1
+    assert calls.said == ("IPSEC_PEER=192.168.2.2: no tunnel 10_2_0_0_24 within 15 s; "
+                          "at last [IKE] received AUTHENTICATION_FAILED notify error")
+    assert not pings(near, far.ip, within=0.2)
