@@ -134,6 +134,10 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     ("ipsec", {"IPSEC_SECRET": "long enough"}, "IPSEC_NETWORKS: names no network; right would be 10.2.0.0/16"),
     ("ipsec", {"IPSEC_SECRET": "long enough", "IPSEC_NETWORKS": "10.2.0.0/16,10.3.0.0/16"},
      "IPSEC_NETWORKS=10.2.0.0/16,10.3.0.0/16: not an IPv4 address with a prefix length; right would be 192.168.1.1/24"),
+    ("captive-portal", {"PORTAL_TIME": "0"},
+     "PORTAL_TIME=0: not a number of seconds from 1 to 31536000; right would be 3600"),
+    ("captive-portal", {"PORTAL_ADDRESS": "portal"},
+     "PORTAL_ADDRESS=portal: not an IPv4 address with a prefix length; right would be 192.168.1.1/24"),
 ])
 def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, variables, said):
     one = function(name, **variables)
@@ -144,7 +148,7 @@ def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, vari
 
 
 def test_two_ports_are_not_one(function):
-    for name in "firewall", "nat", "ipsec":
+    for name in "firewall", "nat", "ipsec", "captive-portal":
         one = function(name)
         one.ports = ["eth0"]
         assert one.run("start") == 1
