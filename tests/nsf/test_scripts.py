@@ -138,6 +138,14 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
      "PORTAL_TIME=0: not a number of seconds from 1 to 31536000; right would be 3600"),
     ("captive-portal", {"PORTAL_ADDRESS": "portal"},
      "PORTAL_ADDRESS=portal: not an IPv4 address with a prefix length; right would be 192.168.1.1/24"),
+    ("vpn", {"VPN_PEER": "peer:51820"},
+     "VPN_PEER=peer:51820: not an IPv4 address, or one with a port; right would be 192.168.2.2:51820"),
+    ("vpn", {"VPN_PORT": "0"}, "VPN_PORT=0: not a port; right would be 51820"),
+    ("vpn", {}, "VPN_PEER_KEY: not 44 characters of base64; right would be what wg pubkey of the key of the peer says"),
+    ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 42 * "A" + "=="},
+     "VPN_KEY: not 44 characters of base64; right would be what wg genkey says"),
+    ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 43 * "A" + "="},
+     "VPN_NETWORKS: names no network; right would be 10.2.0.0/16"),
 ])
 def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, variables, said):
     one = function(name, **variables)
@@ -148,7 +156,7 @@ def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, vari
 
 
 def test_two_ports_are_not_one(function):
-    for name in "firewall", "nat", "ipsec", "captive-portal":
+    for name in "firewall", "nat", "ipsec", "captive-portal", "vpn":
         one = function(name)
         one.ports = ["eth0"]
         assert one.run("start") == 1

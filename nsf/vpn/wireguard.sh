@@ -1,0 +1,73 @@
+# vpn/wireguard.sh: wg0, which is the kernel's where it knows WireGuard, and elsewhere a TUN device of wireguard-go.
+#
+#   launch   make wg0
+#   exists   is it there?
+#   tell     let it know what is in port, private_key, peer, peer_key, allowed
+#   call     wait until the peer has answered
+#   answers  has it, of late?
+#   vanish   take wg0 away
+
+pidfile=/run/wireguard.pid
+answer=15 # seconds that a peer has to answer
+fresh=200 # seconds that an answer is good for; while packets go, there is one every two minutes
+
+if [ -e /sys/module/wireguard ]; then
+    launch() {
+        batch 'link add wg0 type wireguard'
+    }
+
+    exists() {
+        [ -e /sys/class/net/wg0 ]
+    }
+
+    vanish() {
+        ! exists || ip link del wg0
+    }
+else
+    launch() {
+        mkdir -p /var/run/wireguard
+        rm -f /var/run/wireguard/wg0.sock
+        while [ -e /sys/class/net/wg0 ]; do moment; done # it goes with the last thread of who had it
+        LOG_LEVEL=silent wireguard-go -f wg0 >/dev/null 2>&1 & # it has a word for every attempt to reach the peer
+        echo $! >$pidfile
+        until [ -S /var/run/wireguard/wg0.sock ]; do
+            exists || refuse wireguard-go "ended at once; it needs /dev/net/tun"
+            moment
+        done
+    }
+
+    exists() {
+        runs $pidfile
+    }
+
+    vanish() {
+        ends $pidfile
+    }
+fi
+
+tell() {
+    (umask 077 && echo "[Interface]
+ListenPort = $port
+PrivateKey = $private_key
+[Peer]
+PublicKey = $peer_key
+AllowedIPs = $allowed${peer:+
+Endpoint = $peer
+PersistentKeepalive = 25}" >/run/wireguard.conf)
+    wg syncconf wg0 /run/wireguard.conf
+}
+
+call() {
+    now=$(date +%s)
+    until=$((now + answer))
+    until answers; do
+        [ "$now" -lt $until ] || refuse "VPN_PEER=$peer" "no answer within $answer s; has it the public key of VPN_KEY?"
+        moment
+    done
+}
+
+answers() {
+    now=$(date +%s)
+    last=$(wg show wg0 latest-handshakes)
+    [ $((now - ${last##*[!0-9]})) -lt $fresh ]
+}

@@ -1,0 +1,89 @@
+"""The VPN: two functions of one bundle, one of which calls the other, and what is seen on the wire between them."""
+import os
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from function import PATH, Wire, nothing_lost, pings, seen
+
+
+def wg(command, key=None):
+    return subprocess.run(["wg", command], input=key, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def tunnel(host, function):
+    """(a host near, a host far, the function that calls, the one that waits), started."""
+    if not os.path.exists("/sys/module/wireguard") and not shutil.which("wireguard-go", path=PATH):
+        pytest.skip("wireguard-go missing")
+    near = host("10.1.0.9/24", gateway="10.1.0.1")
+    far = host("10.2.0.9/16", "10.2.1.9/32", gateway="10.2.0.1")
+    keys = wg("genkey"), wg("genkey")
+    calls = function("vpn", near, VPN_INSIDE="10.1.0.1/24", VPN_PEER="192.168.2.2:4000", VPN_NETWORKS="10.2.0.0/24",
+                     VPN_KEY=keys[0], VPN_PEER_KEY=wg("pubkey", keys[1]))
+    waits = function("vpn", far, beside=calls, VPN_INSIDE="10.2.0.1/16", VPN_OUTSIDE="192.168.2.2/24", VPN_PORT="4000",
+                     VPN_NETWORKS="10.1.0.0/24", VPN_KEY=keys[1], VPN_PEER_KEY=wg("pubkey", keys[0]))
+    calls.add_port_to(waits)
+    for one in waits, calls:
+        assert one.run("start") == 0, one.said
+    return near, far, calls, waits
+
+
+def test_hosts_behind_both_meet_by_the_tunnel_and_no_other_way(tunnel):
+    near, far, calls, waits = tunnel
+    with Wire(calls) as wire:
+        assert pings(near, far.ip)
+        assert seen(near, far, 80) == near.ip
+        assert seen(far, near, 53, kind=socket.SOCK_DGRAM) == far.ip
+        frames = wire.frames()
+    assert len(frames) > 4
+    assert all(wire.is_udp(frame, 4000) for frame in frames)
+    assert not any(socket.inet_aton(far.ip) in frame for frame in frames)
+    assert not pings(near, "192.168.2.2", within=0.2)
+    waits.inside("ip", "route", "add", near.ip, "via", "192.168.2.1")
+    assert "0 received" in waits.inside("ping", "-c", "1", "-W", "0.2", near.ip, check=False)
+
+
+def test_a_key_is_told_to_nobody(tunnel):
+    near, far, calls, waits = tunnel
+    key = calls.variables["VPN_KEY"]
+    for pid in calls.node.run("ip", "netns", "pids", calls.space).stdout.split():
+        assert key not in calls.inside("cat", "/proc/%s/cmdline" % pid, "/proc/%s/environ" % pid)
+    known = calls.inside("grep", "-lrF", "-D", "skip", key, calls.home).split()
+    assert known and all(os.stat(name).st_mode & 0o077 == 0 for name in known)
+
+
+def test_a_network_comes_and_goes_and_the_others_lose_no_packet(tunnel):
+    near, far, calls, waits = tunnel
+    with nothing_lost(near, far.ip):
+        assert calls.run("update", VPN_NETWORKS="10.2.0.0/24 10.2.1.0/24") == 0, calls.said
+        assert pings(near, "10.2.1.9")
+        assert calls.run("start") == 0, calls.said
+        assert calls.run("update", VPN_NETWORKS="10.2.0.0/24") == 0, calls.said
+    assert not pings(near, "10.2.1.9", within=0.2)
+
+
+def test_it_runs_from_start_to_stop_and_says_so(tunnel):
+    near, far, calls, waits = tunnel
+    assert (calls.run("status"), waits.run("status")) == (0, 0)
+    assert calls.run("pause") == 0, calls.said
+    assert not pings(near, far.ip, within=0.2)
+    assert calls.run("resume") == 0, calls.said
+    assert pings(near, far.ip)
+    calls.inside("ip", "link", "del", "wg0")
+    while calls.said != "wg0: is gone; start makes it":
+        assert calls.run("status") in (0, 1)
+    assert calls.run("start") == 0, calls.said
+    assert pings(near, far.ip)
+    for one in calls, waits:
+        assert one.run("stop") == 0 and one.run("stop") == 0, one.said
+        assert one.run("status") == 3
+        assert one.left() == []
+
+
+def test_who_has_another_key_has_no_tunnel(tunnel):
+    near, far, calls, waits = tunnel
+    assert waits.run("update", VPN_PEER_KEY=wg("pubkey", wg("genkey"))) == 0, waits.said
+    assert not pings(near, far.ip, within=0.2)
