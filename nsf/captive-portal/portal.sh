@@ -2,9 +2,9 @@
 #
 #   filter      make the rules those in force, all at once; who has accepted stays so
 #   unfilter    take them out
-#   serve       run the servers that do not run
-#   serves      do all run?
-#   unserve     end them
+#   launch      run the servers that do not run
+#   works       do all run?
+#   leave       end them
 #
 # A server says one thing, whatever it is asked, so nothing that a guest sends is ever looked at but by the packet
 # filter: a guest accepts by a request to port $accept, and the filter, which sees the request, notes its MAC address.
@@ -69,15 +69,15 @@ delete table ip sf
 EOF
 }
 
-serve() {
+launch() {
     for server in $servers; do
-        ! runs "/run/${server#*:}.pid" || continue
+        ! serves "${server#*:}" || continue
         busybox nc -ll -p "${server%:*}" -e busybox sh /run/sf/answer.sh "/run/${server#*:}" >/dev/null 2>&1 &
         echo $! >"/run/${server#*:}.pid"
     done
     for server in $servers; do
         until listens "$(printf %04X "${server%:*}")"; do
-            runs "/run/${server#*:}.pid" || refuse busybox "its nc does not know -ll and -e; right would be one with NC_SERVER"
+            serves "${server#*:}" || refuse busybox "its nc does not know -ll and -e; right would be one with NC_SERVER"
             moment
         done
     done
@@ -93,14 +93,14 @@ listens() {
     return 1
 }
 
-serves() {
+works() {
     for server in $servers; do
-        runs "/run/${server#*:}.pid" || return 1
+        serves "${server#*:}" || return 1
     done
 }
 
-unserve() {
+leave() {
     for server in $servers; do
-        ends "/run/${server#*:}.pid"
+        ends "${server#*:}"
     done
 }

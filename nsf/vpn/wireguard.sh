@@ -7,7 +7,6 @@
 #   answers  has it, of late?
 #   vanish   take wg0 away
 
-pidfile=/run/wireguard.pid
 answer=15 # seconds that a peer has to answer
 fresh=200 # seconds that an answer is good for; while packets go, there is one every two minutes
 
@@ -29,7 +28,7 @@ else
         rm -f /var/run/wireguard/wg0.sock
         while [ -e /sys/class/net/wg0 ]; do moment; done # it goes with the last thread of who had it
         LOG_LEVEL=silent wireguard-go -f wg0 >/dev/null 2>&1 & # it has a word for every attempt to reach the peer
-        echo $! >$pidfile
+        echo $! >/run/wireguard.pid
         until [ -S /var/run/wireguard/wg0.sock ]; do
             exists || refuse wireguard-go "ended at once; it needs /dev/net/tun"
             moment
@@ -37,11 +36,11 @@ else
     }
 
     exists() {
-        runs $pidfile
+        serves wireguard
     }
 
     vanish() {
-        ends $pidfile
+        ends wireguard
     }
 fi
 
