@@ -60,7 +60,8 @@ def password():
 
 def run(found):
     """Run the agent of one configuration until a signal stops it."""
-    from . import restore, rest
+    from . import rest  # first: it has hashlib do without OpenSSL, which costs 4 MB
+    from . import restore
     from .drivers import Drivers
     from .http import Server
     from .loop import Loop

@@ -284,7 +284,7 @@ NODE = [
     ({"saps[2]": ME}, "saps[2]", "address 192.168.1.1 is that of another SAP, of graph there"),
     ({"saps[2]": ME, "saps[3]": dict(ME, id="too")}, "saps[2]", "of graph there"),
     ({"saps[2]": dict(ME, **{"host-stack": {"configuration": "pppoe"}})}, "saps[2].host-stack.configuration", "those are dhcp, static"),
-    ({"SFs[0].name": "bridgf"}, "SFs[0]", "no template has it, there are bridge, dhcp"),
+    ({"SFs[0].name": "bridgf"}, "SFs[0]", "no template has it, there are bridge"),
     ({"SFs[0].template": "bridgf"}, "SFs[0]", "no template has it"),
     ({"SFs[0].name": "firewall", "SFs[0].ports[2]": {"id": "c"}, "SFs[0].ports[3]": {"id": "d"}}, "SFs[0]", "has 2 ports, wanted are 4"),
     ({"SFs[0].constraints": {"ipv9": True}}, "SFs[0]", "ipv9 is None, wanted is True"),
