@@ -110,7 +110,8 @@ def test_another_list_loses_no_query(lan):
     sender = threading.Thread(target=send)
     sender.start()
     for number in range(3):
-        assert one.run("update", DNS_BLOCK=" ".join("ads%d.example" % (number + other) for other in range(1000))) == 0, one.said
+        names = ["ads%d.example" % (number + other) for other in range(1000)]
+        assert one.run("update", DNS_BLOCK=" ".join(names)) == 0, one.said
     end.set()
     sender.join()
     assert sent > 20
@@ -165,7 +166,8 @@ def test_what_it_cannot_read_it_refuses(function):
     one = function("dns")
     one.ports = ["eth0"]
     for variables, said in (
-            ({"DNS_BLOCK": "ads.example; ads/example"}, "DNS_BLOCK, ads/example: not a name; right would be ads.example.com"),
+            ({"DNS_BLOCK": "ads.example; ads/example"},
+             "DNS_BLOCK, ads/example: not a name; right would be ads.example.com"),
             ({"DNS_BLOCK": "a..b"}, "DNS_BLOCK, a..b: not a name; right would be ads.example.com"),
             ({"DNS_ANSWER": "none"}, "DNS_ANSWER=none: neither nxdomain nor an IPv4 address"),
             ({"DNS_ANSWER": "", "DNS_BLOCK": "", "DNS_SERVERS": "9.9.9.9,dns"},

@@ -114,7 +114,8 @@ def test_a_trunk_carries_vlans_with_their_tags(vlans):
     for ear in ears:
         ear.settimeout(NOTHING)
     for vlan, ear, deaf in (10, *ears), (20, *reversed(ears)):
-        link.send(b"\xff" * 6 + bytes.fromhex(third.mac.replace(":", "")) + bytes([0x81, 0, 0, vlan, 0x88, 0xb5]) + bytes(46))
+        ends = b"\xff" * 6 + bytes.fromhex(third.mac.replace(":", ""))
+        link.send(ends + bytes([0x81, 0, 0, vlan, 0x88, 0xb5]) + bytes(46))
         assert ear.recv(64)[12:14] == b"\x88\xb5"
         with pytest.raises(TimeoutError):
             deaf.recv(64)
@@ -145,7 +146,8 @@ def test_what_it_cannot_read_it_refuses(function):
         assert one.run("start", SWITCH_VLANS=vlans) == 1
         assert one.said == "SWITCH_VLANS, " + said
     for variables, said in (
-            ({"SWITCH_VLANS": "", "SWITCH_ISOLATED": "eth2"}, "SWITCH_ISOLATED, eth2: eth2 is not one of the ports eth0 eth1"),
+            ({"SWITCH_VLANS": "", "SWITCH_ISOLATED": "eth2"},
+             "SWITCH_ISOLATED, eth2: eth2 is not one of the ports eth0 eth1"),
             ({"SWITCH_ISOLATED": "", "SWITCH_AGEING": "0"},
              "SWITCH_AGEING=0: not a number of seconds from 1 to 1000000; right would be 300"),
             ({"SWITCH_AGEING": "", "SWITCH_SNOOPING": "igmp"}, "SWITCH_SNOOPING=igmp: neither on nor off")):
