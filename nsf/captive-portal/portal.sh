@@ -77,7 +77,8 @@ launch() {
     done
     for server in $servers; do
         until listens "$(printf %04X "${server%:*}")"; do
-            serves "${server#*:}" || refuse busybox "its nc does not know -ll and -e; right would be one with NC_SERVER"
+            serves "${server#*:}" ||
+                refuse busybox "its nc does not know -ll and -e; right would be one with NC_SERVER and NC_EXTRA"
             moment
         done
     done

@@ -210,6 +210,12 @@ moment() {
     sleep 0.1 2>/dev/null || sleep 1
 }
 
+# uptime: set $now to the seconds that the node has been up; a clock may be set
+uptime() {
+    read -r now _ </proc/uptime
+    now=${now%.*}
+}
+
 # signal NAME: send this signal to all daemons
 signal() {
     set +f

@@ -5,18 +5,21 @@
 #   launch      run it, with its device ipsec0
 #   vanish      take ipsec0 away
 #   tell        let it know the tunnels
-#   settle      take down what tunnels nobody wants, and, with a peer, bring up those that are missing
+#   settle      take down what tunnels nobody wants, and, with a peer, call for those that are missing
 #   compare     set $missing to the tunnels to networks that are not up, and $surplus to those that nobody wants
+#   patient     is it less than 30 s since the peer was called?
 #
 # Where the kernel has ESP, it does the work, at an interface of type xfrm.  Elsewhere charon does, at a TUN device, and
 # hides ESP in UDP.  Both are called ipsec0.  By itself charon would offer ciphers for which it may have no plugin: hence
 # the proposals.  And it wants an address of its own in each network that the peer asks for.
 #
+# The first packets to the peer are lost: while a function starts, its graph has no rules yet.  So nothing waits for the
+# peer, and charon soon tries again.
+#
 # Where AppArmor watches, charon may read /run/charon.*, and swanctl only what is in /etc/swanctl: so this is mounted
 # there, in the script's own mount namespace.
 
 known=/run/swanctl # what is seen as /etc/swanctl
-answer=15          # seconds that a peer has to answer
 
 if [ -e /sys/module/esp4 ] && [ -e /sys/module/xfrm_interface ]; then
     plugin='' link="xfrm state flush
@@ -92,8 +95,9 @@ launch() {
     echo "charon {
     load = random nonce openssl aes sha1 sha2 hmac kdf gcm curve25519 gmp $plugin kernel-netlink socket-default! vici!
     routing_table = 0
-    retransmit_timeout = 2
+    retransmit_timeout = 0.3
     retransmit_base = 1.5
+    retransmit_tries = 9
     filelog {
         stderr {
             default = -1
@@ -141,10 +145,11 @@ settle() {
     for name in $surplus; do
         ask --terminate --child "$name" || :
     done
-    [ "$peer" ] || return 0
+    [ "$peer" ] && [ "$missing" ] || return 0
+    uptime
+    echo "$now" >/run/called
     for name in $missing; do
-        ask --initiate --child "$name" --timeout $answer ||
-            refuse "IPSEC_PEER=$peer" "no tunnel $name within $answer s; at last ${said##*"$newline"}"
+        ask --initiate --child "$name" --timeout -1 || refuse "IPSEC_PEER=$peer" "${said##*"$newline"}"
     done
 }
 
@@ -166,4 +171,10 @@ compare() {
     for name in $wished; do
         case $up in *" $name "*) ;; *) missing="$missing${missing:+ }$name" ;; esac
     done
+}
+
+patient() {
+    uptime
+    read -r called </run/called
+    [ $((now - called)) -lt 30 ]
 }

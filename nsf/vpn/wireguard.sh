@@ -3,12 +3,15 @@
 #   launch   make wg0
 #   exists   is it there?
 #   tell     let it know what is in port, private_key, peer, peer_key, allowed
-#   call     wait until the peer has answered
-#   answers  has it, of late?
+#   call     note that the peer is called from now on
+#   answers  has it answered, of late?
 #   vanish   take wg0 away
+#
+# The first packet to the peer is lost: while a function starts, its graph has no rules yet.  So nothing waits for the
+# peer, which is called again 5 s later.
 
-answer=15 # seconds that a peer has to answer
-fresh=200 # seconds that an answer is good for; while packets go, there is one every two minutes
+patience=30 # seconds that a peer has to answer
+fresh=200   # seconds that an answer is good for; while packets go, there is one every two minutes
 
 if [ -e /sys/module/wireguard ]; then
     launch() {
@@ -57,15 +60,14 @@ PersistentKeepalive = 25}" >/run/wireguard.conf)
 }
 
 call() {
-    now=$(date +%s)
-    until=$((now + answer))
-    until answers; do
-        [ "$now" -lt $until ] || refuse "VPN_PEER=$peer" "no answer within $answer s; has it the public key of VPN_KEY?"
-        moment
-    done
+    uptime
+    echo "$now" >/run/called
 }
 
 answers() {
+    uptime
+    read -r called </run/called
+    [ $((now - called)) -ge $patience ] || return 0
     now=$(date +%s)
     last=$(wg show wg0 latest-handshakes)
     [ $((now - ${last##*[!0-9]})) -lt $fresh ]

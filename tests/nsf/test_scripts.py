@@ -141,9 +141,9 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     ("vpn", {"VPN_PEER": "peer:51820"},
      "VPN_PEER=peer:51820: not an IPv4 address, or one with a port; right would be 192.168.2.2:51820"),
     ("vpn", {"VPN_PORT": "0"}, "VPN_PORT=0: not a port; right would be 51820"),
-    ("vpn", {}, "VPN_PEER_KEY: not 44 characters of base64; right would be what wg pubkey of the key of the peer says"),
-    ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 42 * "A" + "=="},
-     "VPN_KEY: not 44 characters of base64; right would be what wg genkey says"),
+    ("vpn", {}, "VPN_PEER_KEY: not 32 bytes in base64; right would be what wg pubkey of the key of the peer says"),
+    ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 42 * "A" + "B="},
+     "VPN_KEY: not 32 bytes in base64; right would be what wg genkey says"),
     ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 43 * "A" + "="},
      "VPN_NETWORKS: names no network; right would be 10.2.0.0/16"),
 ])

@@ -28,6 +28,7 @@ def tunnel(host, function):
     calls.add_port_to(waits)
     for one in waits, calls:
         assert one.run("start") == 0, one.said
+    assert pings(near, far.ip)
     return near, far, calls, waits
 
 
@@ -49,8 +50,10 @@ def test_hosts_behind_both_meet_by_the_tunnel_and_no_other_way(tunnel):
 def test_a_key_is_told_to_nobody(tunnel):
     near, far, calls, waits = tunnel
     key = calls.variables["VPN_KEY"]
-    for pid in calls.node.run("ip", "netns", "pids", calls.space).stdout.split():
-        assert key not in calls.inside("cat", "/proc/%s/cmdline" % pid, "/proc/%s/environ" % pid)
+    for pid in calls.node.pids("wireguard-go"):
+        for file in "cmdline", "environ":
+            with open("/proc/%d/%s" % (pid, file)) as said:
+                assert key not in said.read()
     known = calls.inside("grep", "-lrF", "-D", "skip", key, calls.home).split()
     assert known and all(os.stat(name).st_mode & 0o077 == 0 for name in known)
 
@@ -83,7 +86,12 @@ def test_it_runs_from_start_to_stop_and_says_so(tunnel):
         assert one.left() == []
 
 
-def test_who_has_another_key_has_no_tunnel(tunnel):
+def test_who_has_another_key_has_no_tunnel_and_says_so(tunnel):
     near, far, calls, waits = tunnel
     assert waits.run("update", VPN_PEER_KEY=wg("pubkey", wg("genkey"))) == 0, waits.said
+    assert calls.run("stop") == 0 and calls.run("start") == 0, calls.said
     assert not pings(near, far.ip, within=0.2)
+    assert calls.run("status") == 0, calls.said
+    calls.inside("sh", "-c", "echo -30 >%s/run/called" % calls.home)  # half a minute later
+    assert calls.run("status") == 1
+    assert calls.said == "VPN_PEER=192.168.2.2:4000: no answer for 200 s; has it the public key of VPN_KEY?"
