@@ -11,8 +11,8 @@ Paper, 4.1, 4.4.
 """
 import os
 
-from . import host, vet
-from .core import names, placing, resolver, saps, templates
+from . import cores, host, vet
+from .core import names, placing, recursion, resolver, saps, templates
 from .core.errors import Conflict
 from .repository import Absent
 
@@ -60,6 +60,7 @@ def _placed(node, old, graph, graph_id, found):
     def fresh(sap):
         return vet.way(node, sap, host.addresses()) if saps.place(sap) == saps.TUNNEL else vet.mac(node, graph_id, sap)
 
+    cores.choose(node, old, recursion.expand(graph, found.parts) if found.parts else graph, graph_id, found.images)
     return placing.place(old, graph, found.images, _number(node), node.config.runtime, vet.groups(node, graph), fresh,
                          entry.trial.before if entry and entry.trial else None, found.parts, found.choices)
 

@@ -62,7 +62,7 @@ class Groups:
 
     def pids(self, name):
         """Return the processes in a group."""
-        words = [word for folder in self._tree(name) for word in _read(folder + "/cgroup.procs").split()]
+        words = [word for folder in self._tree(name) for word in read(folder + "/cgroup.procs").split()]
         return sorted(set(map(int, words)) - {0})  # 0 is one that this process cannot see, and for kill(2) all here
 
     def kill(self, name):
@@ -116,7 +116,7 @@ class Groups:
         for key in HITS:
             if key in self.places:
                 knob, word = HITS[key][self.version]
-                counts = _read("%s/%s/%s" % (self.places[key], self._safe(name), knob)).split()
+                counts = read("%s/%s/%s" % (self.places[key], self._safe(name), knob)).split()
                 if word in counts:
                     found[key] = int(counts[counts.index(word) + 1])
         return found
@@ -181,7 +181,7 @@ class Groups:
 def _find(mounts):
     """Return (version, {controller: folder of all groups}) of what is mounted here, seen and writable."""
     single, unified = {}, []
-    for line in _read(mounts).split("\n"):
+    for line in read(mounts).split("\n"):
         _, folder, kind, options, *_ = (line + "    ").split(" ")
         if kind not in PROOF or not os.path.exists("%s/%s" % (folder, PROOF[kind])) or not os.access(folder, os.W_OK):
             continue
@@ -189,7 +189,7 @@ def _find(mounts):
             for key in set(options.split(",")) & set(CONTROLLERS):
                 single.setdefault(key, folder + "/composer")
         else:
-            keys = set(_read(folder + "/cgroup.controllers").split()) & set(KNOBS)
+            keys = set(read(folder + "/cgroup.controllers").split()) & set(KNOBS)
             unified.append((len(keys), folder + "/composer", keys))
     most, folder, keys = max(unified, default=(0, "", ()), key=lambda one: one[0])
     if folder and (most or not single):
@@ -221,7 +221,8 @@ def _rmdir(folder):
         return error
 
 
-def _read(path):
+def read(path):
+    """Return what a file of the kernel says, "" if it is not there."""
     try:
         with open(path) as file:
             return file.read()

@@ -88,6 +88,8 @@ class Entry:
                  "state": sf["state"] if there else self.lives.get(sf["number"], self.state)}
         if sf["id"] in placed["choices"]:
             found["choice"] = placed["choices"][sf["id"]]
+        if sf["cores"]:
+            found["cores"] = sf["cores"]
         if sf["id"] in self.health:
             found.update(self.health[sf["id"]].told())
         return found

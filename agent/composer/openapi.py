@@ -147,7 +147,8 @@ def _answers():
     outcome = {"type": "string", "enum": ["created", "updated", "unchanged", "deleted", "done", "confirmed"]}
     sf = {"id": SF_ID, "name": TEXT, "implementation": TEXT, "type": TEXT,
           "state": {"type": "string", "enum": ["created", "running", "updated", "stopped", "paused", "destroyed"] + STATES}}
-    health = {"restarts": NUMBER, "error": dict(_object({}), allOf=[_ref("Error")]), "choice": considered, "functions": _list(SF_ID)}
+    more = {"cores": dict(_list(NUMBER), description="those that it is bound to; left out, it may be on any"),
+            "restarts": NUMBER, "error": dict(_object({}), allOf=[_ref("Error")]), "choice": considered, "functions": _list(SF_ID)}
     event = {"sequence": NUMBER, "time": dict(NUMBER, description="seconds since 1970"), "event": TEXT}
     hop = {"lsi": TEXT, "table": NUMBER, "rule": TEXT, "match": TEXT, "actions": _list(TEXT), "packets": NUMBER,
            "bytes": NUMBER}
@@ -162,7 +163,7 @@ def _answers():
         "Outcome": _object({"id": ID, "outcome": outcome, "failures": _list(_ref("Error"))}, ("id", "outcome")),
         "Accepted": _whole({"id": ID, "status": TEXT}),
         "Plan": _whole({"plan": _list(TEXT)}),
-        "Status": _object({"id": ID, "state": state, "percentage_completed": percentage, "functions": _list(_object(dict(sf, **health), tuple(sf))),
+        "Status": _object({"id": ID, "state": state, "percentage_completed": percentage, "functions": _list(_object(dict(sf, **more), tuple(sf))),
                            "error": {"nullable": True, "allOf": [_ref("Error")]}, "left": _list(_ref("Error")),
                            "saps": _list(_object(
                                dict(dict.fromkeys(("id", "type", "port", "way"), TEXT), addresses=_list(TEXT)), ("id", "type", "port"))),

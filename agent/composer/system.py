@@ -8,7 +8,7 @@ after killed.  (children.py)
 import os
 import signal
 
-from . import bundle, children, log, netns, unixctl
+from . import bundle, children, cores, log, netns, unixctl
 from .cgroups import Groups
 from .core import steps
 from .core.errors import UNBORN, Refused, StepFailed, failed
@@ -73,7 +73,7 @@ class System:
         self.starts = []  # of children, which begin one in a turn
         self.calls, self.waiting = 0, []  # `run` steps under way, and starts of those that are too many now
         self.performed = 0
-        self.verbs = {"unpack": _unpack, "mkdir": _mkdir, "remove": bundle.removing, "signal": self._signal,
+        self.verbs = {"unpack": _unpack, "mkdir": _mkdir, "remove": bundle.removing, "signal": self._signal, "bind": self._bind,
                       "group": self._group, "ungroup": self.groups.remove}
 
     def perform(self, wanted, done, quiet=False):
@@ -142,6 +142,11 @@ class System:
             self.groups.kill(namespace)
         elif name == "KILL" or not self.groups.freeze(namespace, name == "STOP"):
             netns.signal([namespace], getattr(signal, "SIG" + name))
+        yield
+
+    def _bind(self, namespace, wanted):
+        grouped = any([os.path.exists(door) for door in self.groups.doors(namespace)])
+        cores.bind(lambda: self.groups.pids(namespace) if grouped else netns.processes([namespace]), cores.usable(wanted))
         yield
 
     def _children(self, wanted, results, done):
@@ -237,18 +242,19 @@ class System:
     def _child(self, step, index, results):
         """Return a function that performs a `run` or `script` step."""
         def start(ended):
-            words, limit = step.words, COMMAND_LIMIT
+            words, limit, born = step.words, COMMAND_LIMIT, None
             if step.verb == "run":
                 if self.calls == CALLS:
                     self.waiting.append(lambda: start(ended))
                     return
                 self.calls += 1
             if step.verb == "script":
-                (space, home, image, name), limit = words[:4], SCRIPT_LIMIT
+                (space, home, image, name, on), limit = words[:5], SCRIPT_LIMIT
+                born = cores.usable(on) if on else None
                 words = ("sh", "-c", JOIN, "join",
                          " ".join([door for door in self.groups.doors(space) if os.path.exists(door)]),
                          "ip", "netns", "exec", space, "sh", "-c", self.enter, "enter", home, image,
-                         "up" if name in ("start", "update") else "", self.checksums, name) + words[4:]
+                         "up" if name in ("start", "update") else "", self.checksums, name) + words[5:]
 
             def finish(code, output):
                 if step.verb == "run":
@@ -258,7 +264,7 @@ class System:
                 results[index] = output if code == 0 else StepFailed(steps.line(step), _ending(code, limit, output), code)
                 ended()
 
-            self.start(words, step.stdin, step.env, limit, finish, step.verb == "script")
+            self.start(words, step.stdin, step.env, limit, finish, step.verb == "script", born)
         return start
 
     def _fetch(self, step, index, results):
@@ -283,8 +289,8 @@ class System:
             children.start(self.loop, words, "", self.environ, STALL_LIMIT, finish, False, grows)
         return start
 
-    def start(self, argv, stdin, env, limit, done, leaves=False):
-        children.start(self.loop, argv, stdin, dict(self.environ, **dict(env)), limit, done, leaves)
+    def start(self, argv, stdin, env, limit, done, leaves=False, born=None):
+        children.start(self.loop, argv, stdin, dict(self.environ, **dict(env)), limit, done, leaves, born=born)
 
 
 def _unpack(image, digest, folder):

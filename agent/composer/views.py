@@ -69,8 +69,10 @@ def sfs(status):
     """Return the table of a graph's functions, as its status tells them."""
     if not status["functions"]:
         return ""
-    return table(["SF", "FUNCTION", "IMPLEMENTATION", "TYPE", "STATE"], [
-        [sf["id"], sf["name"], sf["implementation"], sf["type"], sf["state"]] for sf in status["functions"]])
+    bound = any([sf.get("cores") for sf in status["functions"]])
+    return table(["SF", "FUNCTION", "IMPLEMENTATION", "TYPE", "STATE"] + ["CORES"] * bound, [
+        [sf["id"], sf["name"], sf["implementation"], sf["type"], sf["state"]]
+        + [",".join(map(str, sf.get("cores") or ["any"]))] * bound for sf in status["functions"]])
 
 
 def choices(found):

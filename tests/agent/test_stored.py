@@ -24,7 +24,8 @@ BODIES = [
 def placed(body):
     found = sffg.parse(body)
     images = {one.id: {"type": "native", "template": one.name, "image": "/nsf/%s.tgz" % one.name, "digest": one.name * 4,
-                       "limits": {"pids": 9}, "needs": {}, "positions": {port.id: index for index, port in enumerate(one.ports)}}
+                       "limits": {"pids": 9}, "needs": {"memory": 4, "cpu": 0}, "cores": [1],
+                       "positions": {port.id: index for index, port in enumerate(one.ports)}}
               for one in found.sfs}
     return placing.place(placing.empty("g"), found, images, 3, "/runtime")
 
@@ -40,12 +41,22 @@ def test_what_was_written_comes_back(record):
     assert placing.same(found, placed(json.loads(record)["body"]))
 
 
-def test_a_record_of_before_has_no_limits_and_another_runtime_is_taken_as_it_is_configured():
+def test_a_record_of_before_has_no_limits_and_no_cores_and_another_runtime_is_taken_as_it_is_configured():
     record = json.loads(RECORDS[0])
     for one in record["placed"]["sfs"].values():
-        del one["limits"]
+        del one["limits"], one["needs"], one["cores"]
     _, found = stored.read(record, "g", "/elsewhere")
-    assert found["sfs"]["fw"]["limits"] == {} and found["sfs"]["fw"]["home"].startswith("/elsewhere/")
+    fw = found["sfs"]["fw"]
+    assert (fw["limits"], fw["needs"], fw["cores"]) == ({}, {}, []) and fw["home"].startswith("/elsewhere/")
+
+
+@pytest.mark.parametrize("key, wrong", [("cores", "0"), ("cores", [-1]), ("cores", [1.5]), ("cores", {}), ("needs", []),
+                                        ("needs", {"cpu": "2"}), ("needs", {"cpu": -1}), ("needs", {"cpu": float("nan")})])
+def test_a_record_of_no_cores_or_needs_that_can_be_is_refused(key, wrong):
+    record = json.loads(RECORDS[0])
+    record["placed"]["sfs"]["fw"][key] = wrong
+    with pytest.raises(Refused, match=key):
+        stored.read(record, "g", "/runtime")
 
 
 def test_whatever_is_in_a_record_is_refused_or_is_a_graph_that_can_be_made_and_taken_down():

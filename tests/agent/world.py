@@ -104,6 +104,9 @@ class World:
     def signal(self, step):
         self.need(step, "namespace", step.words[0])
 
+    def bind(self, step):
+        self.need(step, "namespace", step.words[0])
+
     def script(self, step):
         self.need(step, "namespace", step.words[0])
         self.need(step, "folder", step.words[2])

@@ -172,6 +172,10 @@ class FakeSystem:
     def _signal(self, step):
         return ""
 
+    def _bind(self, step):
+        self._check(step.words[0] in self.world["namespace"], "no namespace " + step.words[0])
+        return ""
+
     def _group(self, step):
         self.world["group"][step.words[0]] = ""
         return ""

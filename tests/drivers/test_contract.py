@@ -24,7 +24,7 @@ SF = {"id": "fw", "name": "firewall", "number": 0, "netns": "composer:g:fw", "ho
       "type": "any", "template": "firewall", "image": "/repository/firewall.tgz", "digest": "0" * 64,
       "folder": "/images/firewall", "ports": [
           {"id": "1", "number": 0, "mac": "", "ip": ""}, {"id": "2", "number": 1, "mac": "", "ip": ""}],
-      "variables": {"SAY": "hello"}, "scripts": [], "state": "running", "limits": {"pids": 9}, "control": [],
+      "variables": {"SAY": "hello"}, "scripts": [], "state": "running", "limits": {"pids": 9}, "cores": [], "control": [],
       "graph": "g", "lsi": "lsi1"}
 
 
@@ -130,6 +130,17 @@ def test_what_a_driver_creates_twice_and_destroys_twice_is_gone(driver):
     twice(node, driver, "destroy", sf)
     node.prune()
     assert str(node) == EMPTY
+
+
+@pytest.mark.parametrize("driver", drivers(compute), ids=lambda driver: driver.NAME)
+def test_a_function_that_gets_other_cores_and_nothing_else_is_not_told(driver):
+    node, sf = system(), dict(SF)
+    node.drive(driver.create(sf))
+    node.drive(driver.start(sf))
+    before, count = str(node), len(node.lines)
+    node.drive(driver.update(sf, dict(sf, cores=[1])))
+    assert str(node) == before and node.lines[count:] == ["ip netns pids composer:g:fw | xargs -n 1 taskset -apc 1"]
+    node.drive(driver.update(dict(sf, state="stopped"), dict(sf, state="stopped", cores=[1])))
 
 
 @pytest.mark.parametrize("driver", drivers(compute), ids=lambda driver: driver.NAME)

@@ -2,6 +2,7 @@
 import copy
 import glob
 import json
+import os
 import re
 import signal
 
@@ -16,7 +17,8 @@ GATED = "while [ ! -e /tmp/go ]; do sleep 0.02; done"  # until the test makes it
 FIREWALL = sf("fw", "firewall", "in", "out", FIREWALL_RULES="drop tcp 8081")
 HOME = graph("home", [LAN, WAN], [FIREWALL, sf("br", "bridge", "1", "2")],
              *both("a", "lan", "fw:in"), *both("b", "fw:out", "br:1"), *both("c", "br:2", "wan"))
-HEADER = ["SF", "FUNCTION", "IMPLEMENTATION", "TYPE", "STATE"]
+CORE = [str(core) for core in sorted(os.sched_getaffinity(0))[:-1][:1]]  # none if there is one: nothing is bound
+HEADER = ["SF", "FUNCTION", "IMPLEMENTATION", "TYPE", "STATE"] + ["CORES"] * len(CORE)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_a_graph_is_applied_read_and_deleted(run, file):
     assert done.returncode == 0
     first, table = done.stdout.split("\n", 1)
     assert re.fullmatch(r"home created in \d+\.\d\d s", first)
-    functions = [HEADER, ["br", "bridge", "bridge", "native", "running"], ["fw", "firewall", "firewall", "native", "running"]]
+    functions = [HEADER] + [[sf, name, name, "native", "running"] + CORE for sf, name in (("br", "bridge"), ("fw", "firewall"))]
     assert rows(table) == functions
     assert rows(run("list").stdout) == [["ID", "NAME", "STATE"], ["home", "-", "deployed"]]
     first, table = run("status", "home").stdout.split("\n", 1)
@@ -278,7 +280,7 @@ def test_on_a_terminal_progress_is_a_bar(place, file):
     assert looks[1] == "slow [%s]   0 %% " % ("." * 24)
     bar, outcome, header, row = looks[-1].rstrip("\n").split("\n")
     assert bar == "slow [%s] 100 %% " % ("#" * 24) and outcome.startswith("slow created in ")
-    assert header.split() == HEADER and row.endswith("  \033[32mrunning\033[m")
+    assert header.split() == HEADER and "  ".join(["  \033[32mrunning\033[m"] + CORE) in row
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

@@ -6,7 +6,7 @@ scripts rely on.
 """
 from ..core import names
 from ..core.errors import UNBORN, StepFailed
-from ..core.steps import group, ip, mkdir, remove, script, signal, ungroup, unpack
+from ..core.steps import bind, group, ip, mkdir, remove, script, signal, ungroup, unpack
 
 NAME = "native"
 NEEDS = ("ip", "mount")
@@ -43,10 +43,13 @@ def stop(sf):
 
 
 def update(old, new):
-    """Tell a function of its limits, ports and variables; one that cannot be told is stopped and started."""
+    """Tell a function of its limits, ports and variables; one that cannot be told is stopped and started.  Of its cores it
+    need not know."""
     if new["limits"] != old["limits"]:
         yield group(new["netns"], new["limits"])
-    if new["state"] == "stopped":
+    if new["cores"] != old["cores"]:
+        yield bind(new["netns"], new["cores"])
+    if new["state"] == "stopped" or all([new[key] == old[key] for key in ("limits", "ports", "variables")]):
         return
     if "update" not in new["scripts"]:
         yield from stop(old)
@@ -98,7 +101,8 @@ def _script(sf, name, more=()):
     env = [("SF_ID", sf["id"]), ("SF_NAME", sf["name"]), ("SF_GRAPH", sf["graph"]), ("SF_PORTS", " ".join(ports)),
            ("SF_ADDRESSES", " ".join(addresses)),
            ("SF_DIR", "/run/sf")] + list(more) + [(key, sf["variables"][key]) for key in sorted(sf["variables"])]
-    return script(sf["netns"], sf["home"], sf["folder"], name, [sf["lsi"], sf["id"], str(len(ports))] + ports, env)
+    arguments = [sf["lsi"], sf["id"], str(len(ports))] + ports
+    return script(sf["netns"], sf["home"], sf["folder"], name, sf["cores"], arguments, env)
 
 
 def _inside(numbers):

@@ -4,8 +4,9 @@ A *placed* graph is a dict of JSON values, so that it can be stored:
     {"id", "number", "lsi": bool, "links": {port: number}, "low": {rule id: low half of its cookie},
      "saps": {sap id: {"number", "way", "mac", "home"}} of those that are ports of their own, "groups": {group: number of its segment},
      "sfs": {sf id: {"id", "name", "number", "netns", "home", "type", "template", "image", "digest", "folder",
-                     "ports": [{"id", "number", "mac", "ip"}, ...], "variables": {...}, "limits": {...}, "needs": {...},
-                     "scripts": [...], "control": [[TCP port of the node, TCP port of the function], ...]}},
+                     "ports": [{"id", "number", "mac", "ip"}, ...], "variables": {...}, "limits": {...}, "scripts": [...],
+                     "needs": {"memory": MiB, "cpu": cores}, "cores": [those that it is bound to; none if it may run anywhere],
+                     "control": [[TCP port of the node, TCP port of the function], ...]}},
      "parts": {sf id: {"name", "template", "digest", "ports": {port id: SAP id}, "body"}} of functions that are graphs,
      "joints": {"<sf>:<port>" of those: number}, "choices": why each function is what it is (core.resolver)}
 and beside it, not stored, "graph": the Graph, parts expanded, and "flows": what placed_flows returned.
@@ -29,7 +30,8 @@ def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SW
           beside=None, parts=None, choices=None):
     """Return `graph` placed: every name that its plan needs, keeping those of `old`.
 
-    images: {sf id: {"type", "template", "image", "digest", "limits", "needs", "positions": {port id: position from 0}}};
+    images: {sf id: {"type", "template", "image", "digest", "limits", "needs", "positions": {port id: position from 0}}}, and
+    "cores" of those that are bound to some;
     number: of the graph, if `old` has none; runtime: the folder for what lasts until the next boot; groups: {group:
     number of its segment}, at least of those that the graph names; fresh(sap): of what is new, the way of a tunnel and the MAC
     address of a port to the node; beside: a placed graph that this one may have to become again, whose numbers are taken;
@@ -46,7 +48,8 @@ def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SW
         one = {"id": sf.id, "name": sf.name, "type": image["type"], "template": image["template"],
                "image": image["image"], "digest": image["digest"], "folder": "%s/images/%s" % (runtime, image["digest"]),
                "ports": sorted(ports, key=lambda port: port["number"]), "variables": sf.variables,
-               "limits": image["limits"], "needs": image["needs"], "graph": graph.id, "lsi": names.lsi(number), "scripts": [],
+               "limits": image["limits"], "needs": image["needs"], "cores": image.get("cores", []),
+               "graph": graph.id, "lsi": names.lsi(number), "scripts": [],
                "control": [list(pair) for pair in sf.control]}
         if before and _replaces(before, one):
             before = None
@@ -234,7 +237,7 @@ def gone_sfs(old, new):
     return sorted([sf for sf in old["sfs"].values() if sf["number"] not in kept], key=lambda sf: sf["number"])
 
 
-def changed_sfs(old, new, keys=("ports", "variables", "limits")):
+def changed_sfs(old, new, keys=("ports", "variables", "limits", "cores")):
     """Return the placed functions of `new` that `old` has too, but otherwise in one of `keys`."""
     before = dict([(sf["number"], sf) for sf in old["sfs"].values()])
     return sorted([sf for sf in new["sfs"].values() if sf["number"] in before and any(

@@ -52,17 +52,23 @@ def order(graph):
     neighbours = dict([(sf.id, []) for sf in graph.sfs])
     for rule in graph.rules:
         for port in steering.outputs(rule):
-            ends = [end.split(":")[1] for end in (rule.port_in, port) if end.startswith("sf:")]
-            if len(ends) == 2:
+            ends = [_end(rule.port_in), _end(port)]
+            if all(ends):
                 for one, other in (ends, ends[::-1]):
-                    if one != other and other not in neighbours[one]:
+                    if one != other and other not in neighbours.setdefault(one, []):
                         neighbours[one].append(other)
     chains, seen = [], set()
     for count in sorted(set([len(neighbours[sf.id]) for sf in graph.sfs])):  # those with one neighbour are ends
         for sf in graph.sfs:
             if len(neighbours[sf.id]) == count and sf.id not in seen:
-                chains.append(_walk(sf.id, neighbours, seen))
+                chains.append([name for name in _walk(sf.id, neighbours, seen) if name[0] != ":"])
     return chains
+
+
+def _end(port):
+    """Return whose a port is: an SF, or both ends of a joint, ":<sf>:<port>"; "" of a SAP."""
+    kind, _, rest = port.partition(":")
+    return rest.split(":")[0] if kind == "sf" else ":" + rest if kind in ("up", "down") else ""
 
 
 def own(needs):

@@ -8,6 +8,7 @@
     group   a control group with limits, by the name of a function's namespace; ungroup ends all in it and removes it
     signal  to every process of a function                       ip netns pids composer:g1:fw | xargs kill -STOP
     fetch   a URL into a file, by a program                      curl -o X http://repository/v2/nf_image/fw/
+    bind    every process of a function to cores                 ip netns pids composer:g1:fw | xargs -n 1 taskset -apc 0,1
     mkdir, remove  a folder and all in it                        mkdir -p X, rm -rf X
 
 A plan is a generator: it yields a step, or a list of steps that are independent of each other, and is sent
@@ -16,6 +17,8 @@ the output (or the list of outputs).  A step that fails is thrown into the plan 
 from collections import namedtuple
 
 _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./-_"
+
+ANYWHERE = "0-1023"  # cores, in the words of taskset(1): those that are not there do not count
 
 Step = namedtuple("Step", ("verb", "words", "stdin", "env"))
 
@@ -31,10 +34,10 @@ def ip(*words):
     return Step("ip", words, "", ())
 
 
-def script(namespace, home, image, name, arguments, env):
-    """Run script `name` of a function: `home` its private folder, `image` the folder of its unpacked bundle,
-    `env` a tuple of (name, value)."""
-    return Step("script", (namespace, home, image, name) + tuple(arguments), "", tuple(env))
+def script(namespace, home, image, name, cores, arguments, env):
+    """Run script `name` of a function: `home` its private folder, `image` the folder of its unpacked bundle, `cores` those
+    that it and what it leaves behind are bound to, [] for any, `env` a tuple of (name, value)."""
+    return Step("script", (namespace, home, image, name, _list(cores)) + tuple(arguments), "", tuple(env))
 
 
 def ask(daemon, method, *words):
@@ -71,6 +74,11 @@ def fetch(url, path, most, client):
     return Step("fetch", (url, path, str(most)) + tuple([word % told for word in client]), "", ())
 
 
+def bind(namespace, cores):
+    """Bind every process of a function to cores, [] for any: those that it has, and so what they will start."""
+    return Step("bind", (namespace, _list(cores)), "", ())
+
+
 def mkdir(folder):
     return Step("mkdir", (folder,), "", ())
 
@@ -91,13 +99,16 @@ def line(step):
         return "ip " + _words(words)
     if step.verb == "script":
         env = _words(["%s=%s" % pair for pair in step.env])
-        return "env %s ip netns exec %s %s/%s" % (env, words[0], words[2], _words(words[3:]))
+        return "env %s %sip netns exec %s %s/%s" % (
+            env, "taskset -c %s " % words[4] if words[4] else "", words[0], words[2], _words(words[3:4] + words[5:]))
     if step.verb == "fetch":
         return _words(words[3:])
     if step.verb == "unpack":
         return "mkdir -p %s && tar -xzf %s -C %s" % (quote(words[2]), quote(words[0]), quote(words[2]))
     if step.verb == "signal":
         return "ip netns pids %s | xargs kill -%s" % (quote(words[0]), words[1])
+    if step.verb == "bind":
+        return "ip netns pids %s | xargs -n 1 taskset -apc %s" % (quote(words[0]), words[1] or ANYWHERE)
     if step.verb == "ask":
         return "ovs-appctl -t " + _words(words)
     if step.verb == "group":
@@ -112,6 +123,10 @@ def quote(word):
     if word and not word.strip(_PLAIN):
         return word
     return "'" + word.replace("'", "'\\''") + "'"
+
+
+def _list(cores):
+    return ",".join([str(core) for core in cores])
 
 
 def _words(words):

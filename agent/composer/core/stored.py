@@ -54,8 +54,8 @@ def read(found, graph_id, runtime):
 
 def _image(sf, graph_id, wanted):
     """Return what place() needs of the image of a stored function."""
-    for key in ("limits", "needs"):  # an agent before this one had none
-        sf.setdefault(key, {})
+    for key, nothing in (("limits", {}), ("needs", {}), ("cores", [])):
+        sf.setdefault(key, nothing)  # an agent before this one had none
     _want(all([isinstance(sf[key], str) for key in ("type", "template", "image", "digest", "netns")]), "texts")
     _want(sf["digest"] and "/" not in sf["digest"] and sf["digest"][0] != ".", "digest")
     _want(sf["netns"].startswith("%s:%s:" % (names.MARK, graph_id)) and "/" not in sf["netns"], "namespace")
@@ -63,11 +63,13 @@ def _image(sf, graph_id, wanted):
     _want(sf["state"] in STATES and sf["id"] == wanted.id, "state and id")
     for key in ("limits", "needs"):
         _want(isinstance(sf[key], dict) and all([isinstance(one, (int, float)) for one in sf[key].values()]), key)
+    _want(all([0 <= one < 1 << 31 for one in sf["needs"].values()]), "needs")
+    _want(isinstance(sf["cores"], list) and all([_is_number(core) for core in sf["cores"]]), "cores")
     positions = dict([(port["id"], port["number"]) for port in sf["ports"]])
     _want(all([_is_number(place) and place < 1000 for place in positions.values()]), "positions")
     _want(len(set(positions.values())) == len(positions) == len(wanted.ports), "ports")
     return {"type": sf["type"], "template": sf["template"], "image": sf["image"], "digest": sf["digest"],
-            "limits": sf["limits"], "needs": sf["needs"], "positions": positions}
+            "limits": sf["limits"], "needs": sf["needs"], "cores": sf["cores"], "positions": positions}
 
 
 def _want(good, what):
