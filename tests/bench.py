@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+import binding
 import footprint
 import graphs
 import reach
@@ -326,6 +327,7 @@ def main():
             throughput(sheet)
         recover(sheet, world)
     reach.kinds(sheet)
+    binding.relays(sheet)
     many(sheet)
     sheet.write(ROOT + "/build/bench.json")
     print("%d figures in %.0f s, in build/bench.json; load now %.1f" % (
