@@ -62,8 +62,7 @@ class Output:
 
 def start(loop, argv, stdin, environ, limit, done, leaves, more=lambda: False, born=None):
     """Start a child; call done(exit status, None at the limit or UNBORN, output).  leaves: it may leave daemons behind;
-    more(): asked at the limit, whether it may go on for as long again; born: the set of cores that it is to be on, None if
-    it does not matter."""
+    more(): at the limit, whether it may go on for as long again; born: the set of cores that it is to be on, None for any."""
     output = text = None
     try:
         output = Output(loop, TALK, TAIL) if leaves else Output(loop, OUTPUT, 0)

@@ -39,7 +39,8 @@ def test_a_child_is_born_where_it_is_to_be_and_the_agent_stays_where_it_is():
     needs_two()
     for argv, code in ((["sh", "-c", "grep Cpus_allowed_list /proc/self/status & wait"], 0), (["/no/such/program"], None)):
         loop, ended = Loop(log=print), []
-        children.start(loop, argv, "", {"PATH": os.environ["PATH"]}, 10, lambda *how: (ended.extend(how), loop.stop()), True, {THERE[-1]})
+        children.start(loop, argv, "", {"PATH": os.environ["PATH"]}, 10, lambda *how: (ended.extend(how), loop.stop()), True,
+                       born={THERE[-1]})
         assert sorted(os.sched_getaffinity(0)) == THERE
         if code is not None:
             loop.run()

@@ -1,5 +1,5 @@
 """Recursion: a function whose template is a graph becomes the functions of that graph, to any depth."""
-from composer.core import placing, plan, recursion, resolver, sffg, steering
+from composer.core import placing, plan, recursion, resolver, scheduler, sffg, steering
 from composer.core.errors import Conflict
 from expect import raises
 from fake_node import Drivers, FakeNode
@@ -148,6 +148,13 @@ def test_packets_go_through_as_through_one_box():
     packet = {"eth_type": 0x800, "ip_proto": 17, "tags": ()}
     for start, end in ((("lsi0", "a"), (lsi, ports["p"])), ((lsi, ports["q"]), ("lsi0", "b")), (("lsi0", "b"), (lsi, ports["q"]))):
         assert [where for where, _ in node.switch.walk(start[0], start[1], packet)] == [end], (start, end)
+
+
+def test_neighbours_are_neighbours_through_joints():
+    body = chain("level-1", more=[{"id": "y", "name": "firewall", "ports": [{"id": "p"}, {"id": "q"}]}])
+    body["sffg"]["flowrules"] = rules(("service-access-point:a", "sf:y:p"), ("sf:y:q", "sf:x:p"), ("sf:x:q", "service-access-point:b"))
+    graph = recursion.expand(sffg.parse(body, "g"), resolved(body, DEEP + [NFT], deep(3)).parts)
+    assert scheduler.order(graph) == [["y", "x/x/x/x"]]
 
 
 def test_what_is_in_a_function_is_told_by_its_id():
