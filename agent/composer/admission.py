@@ -25,6 +25,7 @@ def place(node, old, graph, graph_id, owner=None):
 
     With an owner, its interfaces must be his to use; what was accepted once is not asked again.
     """
+    yield []  # the loop turns: the graph has just been parsed, and large ones take their time
     for _ in range(MOST):
         node.security.check_saps(graph, owner, node.config.interfaces, vet.owners(node, graph_id))
         vet.graph(node, graph, graph_id)

@@ -49,7 +49,13 @@ def _update(node, job, entry, old, new):
         node.leave(entry, old, new, result[0])
         node.end(job, entry, outcome)
 
-    node.run(job, entry, plan.update(old, new, node.drivers), ended, node.progress(entry, old, new))
+    node.run(job, entry, _after_a_turn(plan.update(old, new, node.drivers)), ended, node.progress(entry, old, new))
+
+
+def _after_a_turn(generator):
+    """Drive a plan when the loop has turned: the graph has just been placed."""
+    yield []
+    return (yield from generator)
 
 
 def _go_back(node, job, entry, old, new, reason):

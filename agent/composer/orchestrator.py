@@ -305,11 +305,12 @@ class Orchestrator:
 
     def progress(self, entry, old, new):
         """Return the function that keeps an entry's percentage true: rounds of steps done, of all of the plan."""
-        rounds = sum(1 for _ in _walk(plan.update(old, dict(new, sfs=_copies(new)), self.drivers.silent())))
-        done = [0]
+        rounds, done = [], [0]
 
         def step():
-            entry.percentage = min(99, done[0] * 100 // max(rounds, 1))
+            if not rounds:  # not before the first of them: it takes its time
+                rounds.append(sum(1 for _ in _walk(plan.update(old, dict(new, sfs=_copies(new)), self.drivers.silent()))))
+            entry.percentage = min(99, done[0] * 100 // max(rounds[0], 1))
             done[0] += 1
         return step
 
@@ -323,10 +324,11 @@ class Orchestrator:
             except Exception as error:
                 done(None, error)
             else:
-                progress()
                 if wanted == []:
                     self.loop.soon(advance, [])  # a pause in a long work
-                elif isinstance(wanted, list):
+                    return
+                progress()
+                if isinstance(wanted, list):
                     self.system.perform(wanted, advance, quiet)
                 else:
                     self.system.perform([wanted], lambda results: advance(results[0], isinstance(results[0], Exception)), quiet)

@@ -43,6 +43,8 @@ def test_a_step_is_a_line_that_a_person_could_type():
     assert steps.line(steps.ip("netns", "add", "composer:g1:fw")) == "ip netns add composer:g1:fw"
     assert (steps.line(steps.script("n", "/home", "/image", "start", [], ["1", "fw"], [("SF_ID", "fw")]))
             == "env SF_ID=fw ip netns exec n /image/start 1 fw")
+    assert steps.line(steps.script("n", "/home", "/image", "start", [], [], [("VPN_KEY", "hers"), ("VPN_PORT", "1")])).startswith(
+        "env VPN_KEY=... VPN_PORT=1 ip netns exec n ")
     assert (steps.line(steps.script("n", "/home", "/image", "start", [2, 3], ["1"], [("SF_ID", "fw")]))
             == "env SF_ID=fw taskset -c 2,3 ip netns exec n /image/start 1")
     assert steps.line(steps.bind("composer:g1:fw", [0])) == "ip netns pids composer:g1:fw | xargs -n 1 taskset -apc 0"

@@ -20,6 +20,8 @@ _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./
 
 ANYWHERE = "0-1023"  # cores, in the words of taskset(1): those that are not there do not count
 
+SECRETS = ("SECRET", "PASSWORD", "KEY", "TOKEN")  # in the names of variables
+
 Step = namedtuple("Step", ("verb", "words", "stdin", "env"))
 
 
@@ -98,7 +100,7 @@ def line(step):
     if step.verb == "ip":
         return "ip " + _words(words)
     if step.verb == "script":
-        env = _words(["%s=%s" % pair for pair in step.env])
+        env = _words(["%s=%s" % (name, "..." if _is_secret(name) else value) for name, value in step.env])
         return "env %s %sip netns exec %s %s/%s" % (
             env, "taskset -c %s " % words[4] if words[4] else "", words[0], words[2], _words(words[3:4] + words[5:]))
     if step.verb == "fetch":
@@ -116,6 +118,11 @@ def line(step):
     if step.verb == "ungroup":
         return "rmdir composer/%s  # the control group, when all in it is killed" % quote(words[0])
     return {"mkdir": "mkdir -p ", "remove": "rm -rf "}[step.verb] + _words(words)
+
+
+def _is_secret(name):
+    """Say whether the value of a variable is nobody's to see in a log, a plan or an error."""
+    return any([word in name for word in SECRETS])
 
 
 def quote(word):
