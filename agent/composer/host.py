@@ -16,6 +16,24 @@ def has(dependency):
     return any([_has_one(one) for one in dependency.split("|")])
 
 
+def has_module(name, sys="/sys/module", lib="/lib/modules/" + os.uname().release):
+    """Say whether the kernel has a module: loaded, built in, or there to be loaded, which most are when they are needed."""
+    name = name.replace("-", "_")
+    if os.path.exists("%s/%s" % (sys, name)):
+        return True
+    if not os.path.isdir(lib):
+        return False
+    ends = ["/%s.ko" % one for one in (name, name.replace("_", "-"))]
+    for path in ("modules.builtin", "modules.dep"):
+        try:
+            with open("%s/%s" % (lib, path)) as file:
+                if any([end in line.partition(":")[0] for line in file for end in ends]):
+                    return True
+        except FileNotFoundError:
+            pass  # OpenWrt has neither: its modules are files in this folder
+    return any([os.path.exists(lib + end) for end in ends])
+
+
 def has_program(name):
     return program(name) != ""
 
@@ -23,7 +41,7 @@ def has_program(name):
 def program(name):
     """Return the path of the file that a program is, wherever links lead, "" if it is not there."""
     paths = [os.path.join(folder, name) for folder in PATH.split(":")]
-    return next((os.path.realpath(path) for path in paths if os.access(path, os.X_OK)), "")
+    return next((os.path.realpath(path) for path in paths if os.access(path, os.X_OK) and not os.path.isdir(path)), "")
 
 
 def has_interface(name):
@@ -230,7 +248,7 @@ ACCELERATORS = {"crypto": _crypto, "l2-switch": _l2_switch}  # paper, 2 and 4.7
 def _has_one(dependency):
     kind, _, name = dependency.partition(":")
     if kind == "module" and name:
-        return os.path.exists("/sys/module/" + name)
+        return has_module(name)
     if kind == "file" and name:
         return os.path.exists(name)
     return has_program(dependency)

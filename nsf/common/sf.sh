@@ -77,6 +77,11 @@ host() {
     address4 "$2" || refuse "$1=$2" "not an IPv4 address; right would be 192.168.1.1"
 }
 
+# load MODULE...: have the kernel load these, if it can
+load() {
+    ! command -v modprobe >/dev/null || modprobe -aq "$@" 2>/dev/null || :
+}
+
 # kernel VALUE SETTING...: set those under /proc/sys/net that this kernel has
 kernel() {
     value=$1
