@@ -2,16 +2,22 @@
 
 Each is given the node (the Orchestrator), the job and the entry of its graph; it ends with node.end(job, entry, ...).
 """
+from hashlib import sha256
+
 from . import admission, host, trial
-from .core import placing, plan, recursion
-from .core.errors import Conflict, NotFound, StepFailed, Unavailable, failed
+from .core import json, placing, plan, recursion
+from .core.errors import Conflict, NotFound, Stale, StepFailed, Unavailable, failed
 
 STATES = {"start": "running", "stop": "stopped", "pause": "paused", "resume": "running", "restart": "running"}
 
 
-def put(node, job, entry, graph):
-    """Make a graph what it is wanted to be."""
+def put(node, job, entry, graph, match=None):
+    """Make a graph what it is wanted to be, if it has the tag `match`."""
     _check_switch(node)
+    if match is not None and not entry.placed:
+        raise Stale("", "there is no graph %s" % entry.id)
+    if match not in (None, "*") and match != tag(entry.placed["graph"]):
+        raise Stale("", "graph %s is another one by now: GET it, and change that" % entry.id)
     if entry.trial and not entry.placed:
         raise Conflict("", "that graph %s was deleted waits to be confirmed: POST /graphs/%s/confirm" % (entry.id, entry.id))
     old = entry.placed or placing.empty(entry.id)
@@ -22,6 +28,11 @@ def put(node, job, entry, graph):
         _update(node, job, entry, old, new)
 
     node.run(job, entry, admission.place(node, old, graph, entry.id, entry.owner), admitted)
+
+
+def tag(graph):
+    """Return what tells one body of a graph from another (ETag)."""
+    return '"%s"' % sha256(json.dumps(graph.body).encode()).hexdigest()[:16]
 
 
 def _update(node, job, entry, old, new):

@@ -13,7 +13,7 @@ MAC = {"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "exa
 TEXT, TRUTH, NUMBER, EMPTY = {"type": "string"}, {"type": "boolean"}, {"type": "integer"}, {"enum": [""]}
 IPV4 = "[0-9]{1,3}([.][0-9]{1,3}){3}"
 YES = {"enum": [True, "true", "True", 1, "", {}, None], "nullable": True, "description": "true, or left out"}
-REFUSED = ", 400, 401, 403, 409, 413, 500, 503, 507"  # what a write of a graph may be answered
+REFUSED = ", 400, 401, 403, 409, 412, 413, 500, 503, 507"  # what a write of a graph may be answered
 
 # method, path, operation, what it does, what it takes, what it answers
 ROUTES = (
@@ -60,7 +60,8 @@ MEANINGS = {
     "400": "The request is wrong: where, and what would be right", "404": "There is no such thing",
     "401": "Log in: there are users, and no token came, or one that has ended, or a wrong password",
     "403": "The role of who asks does not allow it",
-    "409": "Well said, but this node cannot do it now", "413": "The body is too large",
+    "409": "Well said, but this node cannot do it now", "412": "The graph is another one by now, or gone (If-Match)",
+    "413": "The body is too large",
     "500": "A command failed, and what was done is undone", "503": "Not now: try again after a while",
     "507": "A disk of the node is full, and all is as before",
     "default": "The request did not get through: too slow, too large, no HTTP/1.1, or the agent failed",
@@ -102,6 +103,9 @@ def _operation(path, operation, does, takes, answers):
     if "prefer" in takes:
         parameters.append({"name": "Prefer", "in": "header", "schema": TEXT,
                            "description": "respond-async: answer 202 at once; the status tells how it went"})
+    if "graph" in takes:
+        parameters.append({"name": "If-Match", "in": "header", "schema": TEXT,
+                           "description": "the ETag of a GET: 412 if the graph is another one by now; *: 412 if there is none"})
     if "packet" in takes:
         keys = [key for key in matches.KNOWN if key != "port_in"]
         parameters.append({"name": "port_in", "in": "query", "required": True, "schema": TEXT, "example": "sap:lan",

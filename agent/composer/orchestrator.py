@@ -41,13 +41,15 @@ class Orchestrator:
 
     # What is asked of the node.
 
-    def put(self, graph_id, graph, owner=None, create=False, most=WAITING, confirm=None):
+    def put(self, graph_id, graph, owner=None, create=False, most=WAITING, confirm=None, match=None):
         """Return the Job that makes `graph_id` into `graph`.  With `create`, Conflict if there is one already.
 
-        confirm: seconds in which the change has to be confirmed, 0 if it need not be, None as the configuration says.
+        confirm: seconds in which the change has to be confirmed, 0 if it need not be, None as the configuration says;
+        match: the tag that the graph must have, "*" for any, None if there need not be one.
         """
         self._vacant(graph_id, create)
-        return self._queue(graph_id, lambda job, entry: changes.put(self, job, entry, graph), owner, most=most, confirm=confirm)
+        return self._queue(graph_id, lambda job, entry: changes.put(self, job, entry, graph, match), owner, most=most,
+                           confirm=confirm)
 
     def delete(self, graph_id, confirm=None):
         self._entry(graph_id)

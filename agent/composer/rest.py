@@ -14,7 +14,7 @@ from bottle import request, response  # noqa: E402
 for name in ABSENT:
     del sys.modules[name]  # who does need it can import it
 
-from . import __version__, admission, auth, host, log, metrics, openapi, passwords, trial
+from . import __version__, admission, auth, changes, host, log, metrics, openapi, passwords, trial
 from .core import json, resolver, saps, sffg, templates, tracing, values
 from .core.errors import BadGraph, BadRequest, Forbidden, NotFound, Refused, StepFailed, failed
 from .jobs import failure
@@ -80,6 +80,7 @@ class Rest:
 
     def get_graph(self, graph_id):
         self._may(auth.READ, graph_id)
+        response.headers["ETag"] = changes.tag(self.node.get(graph_id))
         return _given_back(self.node.get(graph_id))
 
     def put_graph(self, graph_id):
@@ -233,7 +234,8 @@ class Rest:
         def change(who):
             graph = _graph(graph_id)
             name = graph.id or os.urandom(8).hex()
-            return self.node.put(name, graph._replace(id=name), who.name, create, confirm=_confirm())
+            return self.node.put(name, graph._replace(id=name), who.name, create, confirm=_confirm(),
+                                 match=request.headers.get("If-Match"))
         return self._change(graph_id, change, answer, new=True)
 
     def _plan(self, graph_id):

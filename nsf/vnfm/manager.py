@@ -6,8 +6,8 @@
 It reads the graph and sends it back with one change at a time.  The first adds a firewall like that of the first branch,
 a port of either load balancer, and the rules between.  When that is deployed, the second lets the load balancers use the
 branch (LB_BRANCHES).  What is next is seen from the graph alone: a manager that is started anew, amid it too, goes on
-where the last one was.  It takes nothing away.  What somebody else changes in the milliseconds between its reading and its
-sending is lost.
+where the last one was.  It takes nothing away.  What somebody else changes between its reading and its sending
+is not lost: the agent refuses what was made of another graph (If-Match), and it reads again.
 
     manager.py AGENT FIREWALLS RATE MOST LOOK   as the variables of start, which has checked them
 
@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 
+STALE = 412  # of an answer: what was read is not what is there any more
 LIMIT = 120  # seconds for an answer: that to a change comes when it is done
 SOON = 0.5  # seconds until a graph that is being changed is looked at again
 LONGEST = 300  # seconds between two tries of what fails
@@ -29,29 +30,35 @@ class Agent:
 
     def __init__(self, address, name, password):
         self.address, self.login, self.token = address, {"username": name, "password": password}, ""
+        self.tag = ""  # of the graph that was read last
 
     def ask(self, method, path, body=None):
-        """Return what an answer holds.  Raises ValueError if the agent refuses, OSError if it cannot be reached."""
+        """Return what an answer holds, None if what was to be changed is another one by now.  Raises ValueError if the agent
+        refuses, OSError if it cannot be reached."""
         status, text = self._exchange(method, path, body)
         if status == 401:
             status, text = self._exchange("POST", "/login", self.login)
             if status == 200:
                 self.token = text
                 status, text = self._exchange(method, path, body)
-        if status not in (200, 201):
+        if status not in (200, 201, STALE):
             raise ValueError("%s %s: %s %s" % (method, path, status, text))
-        return json.loads(text)
+        return json.loads(text) if status != STALE else None
 
     def _exchange(self, method, path, body):
         content = json.dumps(body) if body is not None else ""
         words = ["%s %s HTTP/1.1" % (method, path), "Host: agent", "Connection: close", "X-Auth-Token: " + self.token,
-                 "Content-Type: application/json", "Content-Length: %d" % len(content), "", content]
+                 "Content-Type: application/json", "Content-Length: %d" % len(content)]
+        words += ["If-Match: " + self.tag] * (method == "PUT") + ["", content]
         with socket.socket() as link:
             link.settimeout(LIMIT)
             link.connect(self.address)
             link.sendall("\r\n".join(words).encode())
             answer = b"".join(iter(lambda: link.recv(65536), b""))
         head, _, text = answer.partition(b"\r\n\r\n")
+        for line in head.decode("latin-1").split("\r\n"):
+            if line.lower().startswith("etag:"):
+                self.tag = line.partition(":")[2].strip()
         return int((head.split() + [b"0", b"0"])[1]), text.decode()
 
 

@@ -231,3 +231,21 @@ def test_a_frog_client_finds_its_way(place):
     assert place.ask("DELETE", "/NF-FG/" + name, status=204) == ""
     place.ask("GET", "/NF-FG/" + name, status=404)
     assert place.ask("GET", "/NF-FG") == {"NF-FG": []}
+
+
+def test_a_change_of_what_was_read_is_refused_if_it_is_another_one_by_now(place):
+    body = wire("g", LAN, WAN)
+    path = "/graphs/g"
+    assert place.agent.request("PUT", path, body, {"If-Match": "*"})[0] == 412, "there is none"
+    place.put(body)
+    tag = place.agent.request("GET", path)[1]["ETag"]
+    assert place.agent.request("PUT", path, dict(body, sffg=dict(body["sffg"], name="one")), {"If-Match": tag})[0] == 200
+    status, _, answer = place.agent.request("PUT", path, dict(body, sffg=dict(body["sffg"], name="other")), {"If-Match": tag})
+    assert (status, answer["error"]) == (412, "Stale") and place.ask("GET", path)["sffg"]["name"] == "one"
+    tag = place.agent.request("GET", path)[1]["ETag"]
+    place.agent.kill()
+    place.agent.start()
+    assert place.agent.request("GET", path)[1]["ETag"] == tag
+    assert place.agent.request("PUT", path, body, {"If-Match": "*"})[0] == 200
+    place.delete("g")
+    assert place.agent.request("PUT", path, body, {"If-Match": tag})[0] == 412 and not place.ask("GET", "/graphs")["graphs"]

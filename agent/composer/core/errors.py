@@ -42,6 +42,11 @@ class Unauthorized(Refused):
     status = 401
 
 
+class Stale(Refused):
+    """What was to be changed is another one by now (If-Match)."""
+    status = 412
+
+
 class NotFound(Refused):
     """No such graph, function or path."""
     status = 404
