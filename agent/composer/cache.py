@@ -184,13 +184,6 @@ def has_room(folder):
         unlink(path)
 
 
-def size(path):
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0
-
-
 def unlink(path):
     try:
         os.unlink(path)

@@ -15,11 +15,12 @@ import time
 from urllib.parse import quote
 
 from . import host, log
-from .cache import ANSWER, Cache, entries, has_room, key, size, unlink
+from .cache import ANSWER, Cache, entries, has_room, key, unlink
 from .core import json
 from .core.errors import BadImage, BadRequest, Full, StepFailed, Unavailable, failed, show
 from .core.steps import fetch, run
 from .repository import LARGEST, Absent, check, read_graph
+from .system import size
 
 FRESH = 60  # seconds for which an answer is good, that there is no such thing, too
 NAME = 200  # letters of a name as it stands in a URL, and in that of a file

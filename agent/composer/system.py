@@ -273,8 +273,8 @@ class System:
         state = {}
 
         def grows():
-            size, state["size"] = state["size"], _size(path)
-            more = size != state["size"]
+            before, state["size"] = state["size"], size(path)
+            more = before != state["size"]
             state["why"] = "no end after %d s" % FETCH_LIMIT if more else "nothing came for %d s" % STALL_LIMIT
             return more and self.loop.clock() + STALL_LIMIT <= state["end"]
 
@@ -284,7 +284,7 @@ class System:
                 results[index] = output if code == 0 else StepFailed(steps.line(step), why, code)
                 ended()
 
-            state.update(size=_size(path), end=self.loop.clock() + FETCH_LIMIT)
+            state.update(size=size(path), end=self.loop.clock() + FETCH_LIMIT)
             words = ("sh", "-c", FETCH, "fetch", str(most // 512 + 1)) + step.words[3:]
             children.start(self.loop, words, "", self.environ, STALL_LIMIT, finish, False, grows)
         return start
@@ -300,7 +300,8 @@ def _unpack(image, digest, folder):
                      if entry.is_file() and os.access(entry.path, os.X_OK)])
 
 
-def _size(path):
+def size(path):
+    """Return the bytes of a file, 0 if it is not there."""
     try:
         return os.path.getsize(path)
     except OSError:

@@ -137,6 +137,22 @@ def pings(host, to, size=56, within=2):
     return ended.returncode == 0
 
 
+def meet_by_the_tunnel_only(near, far, calls, waits, port):
+    """Two hosts reach each other by the tunnel of two functions, which is all that is on the wire between these: UDP from
+    or to `port`; and without it there is no way."""
+    with Wire(calls) as wire:
+        assert pings(near, far.ip)
+        assert seen(near, far, 80) == near.ip
+        assert seen(far, near, 53, kind=socket.SOCK_DGRAM) == far.ip
+        frames = wire.frames()
+    assert len(frames) > 4
+    assert all(wire.is_udp(frame, port) for frame in frames)
+    assert not any(socket.inet_aton(far.ip) in frame for frame in frames)
+    assert not pings(near, "192.168.2.2", within=0.2)
+    waits.inside("ip", "route", "add", near.ip, "via", "192.168.2.1")
+    assert "0 received" in waits.inside("ping", "-c", "1", "-W", "0.2", near.ip, check=False)
+
+
 @contextlib.contextmanager
 def nothing_lost(host, to, but=0):
     """Ping each 2 ms while the body runs, and fail if an answer is missing, `but` so many."""

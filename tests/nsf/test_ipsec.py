@@ -1,10 +1,9 @@
 """IPsec: two functions of one bundle, one of which calls the other, and what is seen on the wire between them."""
 import os
-import socket
 
 import pytest
 
-from function import Wire, nothing_lost, pings, seen
+from function import meet_by_the_tunnel_only, nothing_lost, pings
 
 PLUGIN = "/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so"
 SECRET = "what=both know"
@@ -36,18 +35,7 @@ def tunnel(ends):
 
 
 def test_hosts_behind_both_meet_by_the_tunnel_and_no_other_way(tunnel):
-    near, far, calls, waits = tunnel
-    with Wire(calls) as wire:
-        assert pings(near, far.ip)
-        assert seen(near, far, 80) == near.ip
-        assert seen(far, near, 53, kind=socket.SOCK_DGRAM) == far.ip
-        frames = wire.frames()
-    assert len(frames) > 4
-    assert all(wire.is_udp(frame, 4500) for frame in frames)
-    assert not any(socket.inet_aton(far.ip) in frame for frame in frames)
-    assert not pings(near, "192.168.2.2", within=0.2)
-    waits.inside("ip", "route", "add", near.ip, "via", "192.168.2.1")
-    assert "0 received" in waits.inside("ping", "-c", "1", "-W", "0.2", near.ip, check=False)
+    meet_by_the_tunnel_only(*tunnel, 4500)
 
 
 def test_the_secret_is_told_to_nobody(tunnel):
