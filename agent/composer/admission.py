@@ -56,14 +56,14 @@ def _resolve(node, graph, old):
 
 
 def _placed(node, old, graph, graph_id, found):
-    entry = node.graphs.get(graph_id)
+    entry, mac = node.graphs.get(graph_id), vet.macs(node, graph_id)
 
     def fresh(sap):
-        return vet.way(node, sap, host.addresses()) if saps.place(sap) == saps.TUNNEL else vet.mac(node, graph_id, sap)
+        return vet.way(node, sap, host.addresses()) if saps.place(sap) == saps.TUNNEL else mac(sap.id)
 
     cores.choose(node, old, recursion.expand(graph, found.parts) if found.parts else graph, graph_id, found.images)
     return placing.place(old, graph, found.images, _number(node), node.config.runtime, vet.groups(node, graph), fresh,
-                         entry.trial.before if entry and entry.trial else None, found.parts, found.choices)
+                         entry.trial.before if entry and entry.trial else None, found.parts, found.choices, mac)
 
 
 def _number(node):

@@ -84,13 +84,13 @@ def _address(sap, addresses, numbers):
                 sap.options["address"], name, address))
 
 
-def mac(node, graph_id, sap):
-    """Return the MAC address of a port to the node: always the same one, so that its neighbours and a DHCP server know it
-    again when it was away, and on no other node."""
+def macs(node, graph_id):
+    """Return the function that gives the MAC address of a port, by the id of its SAP or by "<sf>:<port>": always the same one,
+    so that its neighbours and a DHCP server know it again when it was away or made anew, and on no other node."""
     from hashlib import sha256
     there = [name for name in node.interfaces if host.has_interface(name)]
-    seed = "%s %s %s" % (host.mac(there[0]) if there else node.config.node, graph_id, sap.id)
-    return "02:" + sha256(seed.encode()).digest()[:5].hex(":")
+    seed = "%s %s " % (host.mac(there[0]) if there else node.config.node, graph_id)
+    return lambda name: "02:" + sha256((seed + name).encode()).digest()[:5].hex(":")
 
 
 def way(node, sap, addresses):

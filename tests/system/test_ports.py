@@ -14,7 +14,7 @@ from function import pings
 from graphs import both, graph, host_stack, nffg, rule, sf
 from node import Host, wire
 from packets import value_of
-from place import LAN, WAN
+from place import LAN, WAN, chain, until
 from probes import Ear, Probe, mouth
 
 SOON = 5  # seconds until the node is as it was (G4)
@@ -362,3 +362,23 @@ def test_a_trusted_port_sends_from_its_own_address_only_and_no_other_port_is_tou
         for ear, kinds in ((wan, ["ipv4", "ipv6", "arp", "other"]), (other, ["ipv4", "ipv6", "other"])):
             wanted = [frame(kind, FORCED if trusted else SPOOFED) for kind in kinds]
             assert sorted(ear.frames(len(kinds), wanted=ours)) == sorted(wanted)
+
+
+def test_a_function_that_is_made_anew_is_known_to_its_neighbours_by_its_mac(place):
+    def macs(name):
+        space = "composer:%s:v" % name
+        return [place.node.run("ip", "netns", "exec", space, "cat", "/sys/class/net/eth%d/address" % port).stdout.strip()
+                for port in (0, 1)]
+
+    place.put(chain("v"))
+    before = macs("g")
+    place.node.run("ip", "netns", "del", "composer:g:v")
+    until(lambda: place.node.run("ip", "netns", "exec", "composer:g:v", "true", check=False).returncode == 0
+          and place.status("g")["state"] == "deployed")
+    assert macs("g") == before
+    place.delete("g")
+    place.put(chain("v"))
+    assert macs("g") == before
+    place.delete("g")
+    place.put(chain("v", name="other"))
+    assert len(set(before + macs("other"))) == 4

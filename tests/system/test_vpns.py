@@ -43,7 +43,7 @@ def test_two_gateways_of_one_graph_join_their_networks_and_no_secret_is_logged(p
     body = graph("g", [LAN, WAN], [sf("near", kind, "in", "out", **near), sf("far", kind, "in", "out", **far)],
                  *both("1", "lan", "near:in"), *both("2", "near:out", "far:out"), *both("3", "far:in", "wan"))
     for host in place.lan, place.wan:
-        host.run("ip", "neigh", "flush", "dev", "eth0")  # a function made anew has another MAC address
+        host.run("ip", "neigh", "flush", "dev", "eth0")  # another function answers there now
     place.put(body)
     assert until(lambda: pings(place.lan, "10.2.0.10", within=1), within=15)
     assert {one["state"] for one in place.status("g")["functions"]} == {"running"}

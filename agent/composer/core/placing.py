@@ -27,7 +27,7 @@ def empty(graph_id):
 
 
 def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SWITCH if saps.place(sap) == saps.TUNNEL else "",
-          beside=None, parts=None, choices=None):
+          beside=None, parts=None, choices=None, mac=lambda name: ""):
     """Return `graph` placed: every name that its plan needs, keeping those of `old`.
 
     images: {sf id: {"type", "template", "image", "digest", "limits", "needs", "positions": {port id: position from 0}}}, and
@@ -35,7 +35,7 @@ def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SW
     number: of the graph, if `old` has none; runtime: the folder for what lasts until the next boot; groups: {group:
     number of its segment}, at least of those that the graph names; fresh(sap): of what is new, the way of a tunnel and the MAC
     address of a port to the node; beside: a placed graph that this one may have to become again, whose numbers are taken;
-    parts, choices: as core.resolver has them.
+    parts, choices: as core.resolver has them; mac("<sf>:<port>"): of a new port, for which the graph says nothing.
     """
     graph, number = recursion.expand(graph, parts) if parts else graph, old["number"] or number
     sfs = {}
@@ -43,8 +43,9 @@ def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SW
     spaces = set([sf["netns"] for one in (old, beside) if one for sf in one["sfs"].values()])
     for sf in graph.sfs:
         image, before = images[sf.id], old["sfs"].get(sf.id)
-        ports = [{"id": port.id, "number": image["positions"][port.id], "mac": values.mac_text(port.mac) if port.mac else "",
-                  "ip": port.ip} for port in sf.ports]
+        had = dict([(port["id"], port["mac"]) for port in before["ports"]]) if before else {}
+        ports = [{"id": port.id, "number": image["positions"][port.id], "ip": port.ip, "mac": values.mac_text(port.mac)
+                  if port.mac else had[port.id] if port.id in had else mac("%s:%s" % (sf.id, port.id))} for port in sf.ports]
         one = {"id": sf.id, "name": sf.name, "type": image["type"], "template": image["template"],
                "image": image["image"], "digest": image["digest"], "folder": "%s/images/%s" % (runtime, image["digest"]),
                "ports": sorted(ports, key=lambda port: port["number"]), "variables": sf.variables,

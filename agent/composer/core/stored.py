@@ -67,6 +67,7 @@ def _image(sf, graph_id, wanted):
     _want(isinstance(sf["cores"], list) and all([_is_number(core) for core in sf["cores"]]), "cores")
     positions = dict([(port["id"], port["number"]) for port in sf["ports"]])
     _want(all([_is_number(place) and place < 1000 for place in positions.values()]), "positions")
+    _want(all([port["mac"] == "" or saps.mac(port["mac"]) for port in sf["ports"]]), "MAC addresses of ports")
     _want(len(set(positions.values())) == len(positions) == len(wanted.ports), "ports")
     return {"type": sf["type"], "template": sf["template"], "image": sf["image"], "digest": sf["digest"],
             "limits": sf["limits"], "needs": sf["needs"], "cores": sf["cores"], "positions": positions}
