@@ -109,6 +109,11 @@ def resources(node):
 
 
 def _needs(entry):
-    """Return {number: needs} of all functions that a graph has or may have again, those that are still to be taken down too."""
-    return dict([(sf["number"], sf["needs"]) for placed in entry.every() + [one[0] for one in entry.left]
-                 for sf in placed["sfs"].values()])
+    """Return {number: needs} of all functions that a graph has or may have again, those that are still to be taken down too;
+    of one whose template says another amount by now, the most."""
+    found = {}
+    for placed in entry.every() + [one[0] for one in entry.left]:
+        for sf in placed["sfs"].values():
+            most = found.setdefault(sf["number"], dict(sf["needs"]))
+            most.update([(key, sf["needs"][key]) for key in sf["needs"] if sf["needs"][key] > most.get(key, 0)])
+    return found

@@ -1,0 +1,35 @@
+"""Admission: what functions reserve, whatever is just being done with them."""
+import json
+
+import pytest
+
+from composer import admission
+from graphs import graph, sf
+from world import Node
+
+
+@pytest.fixture
+def node(tmp_path):
+    node = Node(tmp_path)
+    node.folder = tmp_path
+    return node
+
+
+def template(node, **more):
+    said = {"name": "f", "vnf-type": "native", "uri-image": "any.tgz", "ports": [{"position": "1-N", "min": 1}]}
+    (node.folder / "f.json").write_text(json.dumps(dict(said, **more)))
+
+
+def put(node, how="", **variables):
+    return node.ask("PUT", "/graphs/g" + how, json.dumps(graph("g", [], [sf("x", "f", "a", **variables)])).encode())
+
+
+def test_a_function_that_asks_for_another_amount_by_now_reserves_the_most_of_what_it_may_have(node):
+    for before, after in ((1, 40), (40, 1)):
+        template(node, **{"memory-size": before})
+        assert put(node).status in (200, 201)
+        template(node, **{"memory-size": after})
+        assert put(node, "?confirm=60", VARIABLE="1").status == 200
+        assert admission.resources(node.orchestrator)["memory"]["reserved"] == 40, "on trial it is the one, and may be the other again"
+        node.ask("POST", "/graphs/g/confirm")
+        assert admission.resources(node.orchestrator)["memory"]["reserved"] == after
