@@ -20,25 +20,27 @@ SHARE = 0.75  # of the node's memory that is for functions, if the configuration
 MOST = 64  # times that the repository is asked for more, for one graph
 
 
-def place(node, old, graph, graph_id, owner=None):
+def place(node, old, graph, graph_id, owner=None, dead=()):
     """Return the graph placed, or raise Conflict; a generator of the steps that bring what the repository lacks.
 
-    With an owner, its interfaces must be his to use; what was accepted once is not asked again.
+    With an owner, its interfaces must be his to use; what was accepted once is not asked again.  dead: numbers of the functions
+    of `old` that are made anew whatever comes of it: what takes the place of one may have its room.
     """
     yield []  # the loop turns: the graph has just been parsed, and large ones take their time
     for _ in range(MOST):
         node.security.check_saps(graph, owner, node.config.interfaces, vet.owners(node, graph_id))
         vet.graph(node, graph, graph_id)
-        found, absent = _resolve(node, graph, old)
+        found, absent = _resolve(node, graph, old, graph_id, dead)
         if not absent:
             return _placed(node, old, graph, graph_id, found)
         yield from node.repository.bring(absent)
     raise Conflict("", "the repository has always something new: try again")
 
 
-def _resolve(node, graph, old):
+def _resolve(node, graph, old, graph_id, dead):
     """Return (what a graph is Resolved to or None, what has to be brought before that can be told, or used)."""
-    room, absent = offer(node), []
+    room, absent = offer(node, {graph_id: dead}), []
+    old = dict(old, sfs=dict([(name, dict(sf, needs={}) if sf["number"] in dead else sf) for name, sf in old["sfs"].items()]))
     for sf in graph.sfs:  # of all at once, what the resolver would miss of one after the other
         try:
             room.find(sf)
@@ -74,9 +76,9 @@ def _number(node):
     return next(number for number in names.free(taken, 1) if not any(names.belongs(name, number) for name in there))
 
 
-def offer(node):
+def offer(node, dead=None):
     """Return what the node has for functions now, as the resolver wants it.  Each thing is looked up once: graphs are large."""
-    room, met, found = resources(node), {}, {}
+    room, met, found = resources(node, dead), {}, {}
 
     def has(dependency):
         if dependency not in met:
@@ -97,13 +99,14 @@ def offer(node):
                           find, lambda: templates.functions(node.templates()), node.repository.body)
 
 
-def resources(node):
-    """Return what there is for functions, and what those that are there reserve: memory in MiB, cpu in cores."""
+def resources(node, dead=None):
+    """Return what there is for functions, and what those that are there reserve: memory in MiB, cpu in cores.  dead: {graph id:
+    numbers of functions that are not counted}."""
     wanted, taken = node.config.resources, {"memory": 0, "cpu": 0}
     for entry in node.graphs.values():
-        for needs in _needs(entry).values():
+        for number, needs in _needs(entry).items():
             for key in taken:
-                taken[key] += needs.get(key, 0)
+                taken[key] += 0 if number in (dead or {}).get(entry.id, ()) else needs.get(key, 0)
     total = {"memory": wanted.memory or int(SHARE * host.memory()["total"]), "cpu": wanted.cpu or len(os.sched_getaffinity(0))}
     return dict([(key, {"total": total[key], "reserved": taken[key]}) for key in total])
 

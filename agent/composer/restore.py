@@ -128,7 +128,8 @@ def _with_images(node, entry):
     placed = entry.placed
     for sf in placed["sfs"].values():
         if sf["number"] in entry.broken and not os.path.isdir(sf["folder"]) and not (yield from node.repository.has(sf)):
-            renewed = yield from admission.place(node, placed, sffg.parse(placed["graph"].body, entry.id), entry.id)
+            graph = sffg.parse(placed["graph"].body, entry.id)
+            renewed = yield from admission.place(node, placed, graph, entry.id, dead=entry.broken)
             node.keep(entry, renewed)
             entry.broken |= placing.touched(placed, renewed)
             node.skipped.add(entry.id)  # what there was of the old function is removed when this job is done

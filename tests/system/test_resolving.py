@@ -1,6 +1,7 @@
 """Asking for a function, not an image: what the node makes of it, by what it has; and functions that are graphs."""
 import json
 import os
+import shutil
 
 import pytest
 
@@ -165,6 +166,19 @@ def test_what_does_not_fit_is_refused_before_anything_is_done_and_fits_when_room
     place.put(second)
     assert place.ask("GET", "/node")["resources"]["cpu"]["reserved"] == 2
     place.put(second), place.put(dict(second, sffg=dict(second["sffg"], SFs=second["sffg"]["SFs"][:1])))
+    assert place.ask("GET", "/node")["resources"]["memory"]["reserved"] == 40
+
+
+def test_after_an_upgrade_and_a_reboot_what_took_most_of_the_room_has_it_again(place, templates):
+    folder = place.node.dir + "/repository/"
+    shutil.copy(folder + "puppet.tgz", folder + "mine.tgz")
+    templates("mine", memory_size=40, uri_image="mine.tgz")
+    place.put(asked("mine"))
+    place.agent.stop()
+    place.node.run("dash", "-c", "ovs-vsctl del-br lsi1; ip -all netns del; rm -rf %s/runtime" % place.node.dir)
+    shutil.copy(folder + "patient.tgz", folder + "mine.tgz")
+    place.agent.start()
+    assert until(lambda: place.status("g")["state"] == "deployed") and lost(place) == 0
     assert place.ask("GET", "/node")["resources"]["memory"]["reserved"] == 40
 
 
