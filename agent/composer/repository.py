@@ -22,6 +22,7 @@ from .core import json, templates
 LARGEST = 8 << 20  # bytes of an image
 LIMITS = ("memory", "pids", "cpu")  # in MiB, processes, cores
 MOST = 64  # dependencies, ports or attributes of a template
+LONGEST = 256  # letters of a name or a version
 
 
 class Absent(Exception):
@@ -136,7 +137,8 @@ def check(template):
         found = template.get(key, kind())
         if not isinstance(found, kind) or len(found) > MOST:
             raise ValueError("%s: should be %s of %d at most" % (key, name, MOST))
-    if not isinstance(template.get("version", ""), (str, int, float)):
+    version = template.get("version", "")
+    if not isinstance(version, (str, int, float)) or len(str(version)) > LONGEST:
         raise ValueError('version: should be like "1.2.10"')
     accelerators = template.get("accelerators", [])
     if not isinstance(accelerators, list) or not all([_is_word(one) for one in accelerators]):
@@ -168,7 +170,7 @@ def _is_amount(value):
 
 
 def _is_word(value):
-    return isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= LONGEST and value.isprintable()
 
 
 def stamp_of(path):

@@ -317,7 +317,7 @@ TEMPLATES = [
     ({"ports": [{"min": -1}]}, "from 0 to 999"), ({"ports": [{"min": True}]}, "from 0 to 999"),
     ({"ports": [{}] * 65}, "64 at most"), ({"dependencies": "ip"}, "should be a list"),
     ({"dependencies": [1]}, "such as"), ({"dependencies": ["a\0b"]}, "such as"), ({"attributes": []}, "an object"),
-    ({"memory-size": "big"}, "a number of MiB"),
+    ({"memory-size": "big"}, "a number of MiB"), ({"version": "9" * 5000}, 'version: should be like "1.2.10"'),
 ]
 
 # method, path, body, headers, status, where, what would be right
