@@ -21,7 +21,7 @@ from .core import json, templates
 
 LARGEST = 8 << 20  # bytes of an image
 LIMITS = ("memory", "pids", "cpu")  # in MiB, processes, cores
-MOST = 64  # dependencies, ports or attributes of a template
+MOST = 64  # dependencies, ports, attributes or variables of a template
 LONGEST = 256  # letters of a name or a version
 
 
@@ -133,7 +133,8 @@ def check(template):
         raise ValueError("sha256: should be 64 hexadecimal digits")
     if not _is_amount(template.get("memory-size", 1) or 1):
         raise ValueError("memory-size: should be a number of MiB")
-    for key, kind, name in (("dependencies", list, "a list"), ("ports", list, "a list"), ("attributes", dict, "an object")):
+    for key, kind, name in (("dependencies", list, "a list"), ("ports", list, "a list"), ("attributes", dict, "an object"),
+                            ("variables", dict, "an object")):
         found = template.get(key, kind())
         if not isinstance(found, kind) or len(found) > MOST:
             raise ValueError("%s: should be %s of %d at most" % (key, name, MOST))

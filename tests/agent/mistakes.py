@@ -318,6 +318,7 @@ TEMPLATES = [
     ({"ports": [{}] * 65}, "64 at most"), ({"dependencies": "ip"}, "should be a list"),
     ({"dependencies": [1]}, "such as"), ({"dependencies": ["a\0b"]}, "such as"), ({"attributes": []}, "an object"),
     ({"memory-size": "big"}, "a number of MiB"), ({"version": "9" * 5000}, 'version: should be like "1.2.10"'),
+    ({"variables": ["A"]}, "variables: should be an object"),
 ]
 
 # method, path, body, headers, status, where, what would be right
