@@ -330,7 +330,7 @@ def login(agent, words, options):
 
 def act(verb, agent, words, options):
     graph_id, sf_id = words
-    answer = agent.ask("POST", place("graphs", graph_id, "functions", sf_id, verb), b"", limit=None)
+    answer = agent.ask("POST", place("graphs", graph_id, "functions", *sf_id.split("/"), verb), b"", limit=None)
     show(options, answer, lambda found: "%s of %s %s\n" % (sf_id, graph_id, VERBS[verb]))
 
 

@@ -204,6 +204,14 @@ def test_of_two_firewalls_a_graph_gets_the_one_that_has_its_ports(place):
                                    {"template": "firewall", "taken": False, "why": "has 2 ports, wanted are 4"}]
 
 
+def test_composerctl_stops_and_starts_what_is_in_a_function_that_is_a_graph(place, templates):
+    templates("level-1", inner("puppet", "y", "z"))
+    place.put(asked())
+    for verb, id, said in (("stop", "x/y", "x/y of g stopped\n"), ("start", "x/y", "x/y of g started\n"), ("stop", "x//y", "")):
+        assert ctl("unix:%s/agent.sock" % place.node.dir, verb, "g", id).stdout == said
+    assert place.calls("x/y") == ["start", "stop", "start"] and place.calls("x/z") == ["start"]
+
+
 def test_composerctl_explains_why_this_one_and_why_none(place, templates):
     templates("small", capability="f", memory_size=1)
     templates("large", capability="f", memory_size=2)
