@@ -78,7 +78,7 @@ def _number(node):
 
 def offer(node, dead=None):
     """Return what the node has for functions now, as the resolver wants it.  Each thing is looked up once: graphs are large."""
-    room, met, found = resources(node, dead), {}, {}
+    room, met, found, graphs = resources(node, dead), {}, {}, {}
 
     def has(dependency):
         if dependency not in met:
@@ -92,11 +92,17 @@ def offer(node, dead=None):
             found[sf.name, sf.template] = node.repository.find(sf)
         return found[sf.name, sf.template]
 
+    def graph(template):
+        key = template["path"], template["digest"]
+        if key not in graphs:
+            graphs[key] = recursion.read(node.repository.body(template))
+        return graphs[key]
+
     memory = min(room["memory"]["total"] - room["memory"]["reserved"], host.memory()["free"])
     return resolver.Offer(node.drivers.compute, has, host.has_accelerator,
                           (max(0, memory), room["memory"]["total"]),
                           (max(0, room["cpu"]["total"] - room["cpu"]["reserved"]), room["cpu"]["total"]),
-                          find, lambda: templates.functions(node.templates()), node.repository.body)
+                          find, lambda: templates.functions(node.templates()), graph)
 
 
 def resources(node, dead=None):

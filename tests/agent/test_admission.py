@@ -33,3 +33,12 @@ def test_a_function_that_asks_for_another_amount_by_now_reserves_the_most_of_wha
         assert admission.resources(node.orchestrator)["memory"]["reserved"] == 40, "on trial it is the one, and may be the other again"
         node.ask("POST", "/graphs/g/confirm")
         assert admission.resources(node.orchestrator)["memory"]["reserved"] == after
+
+
+def test_a_template_that_is_a_graph_is_read_once_for_a_graph_whatever_has_it(node):
+    (node.folder / "f.graph").write_text(json.dumps({"sffg": {}}))
+    template(node, **{"vnf-type": "graph", "uri-image": "f.graph", "ports": []})
+    offer, known = admission.offer(node.orchestrator), node.orchestrator.templates
+    assert offer.graph(known()[1]) is offer.graph(known()[1])
+    (node.folder / "f.graph").write_text(json.dumps({"sffg": {"name": "another"}}))
+    assert admission.offer(node.orchestrator).graph(known()[1]).name == "another"

@@ -1,5 +1,5 @@
 """The resolver: which template a function is made from, and why; what may not be picked, whatever comes."""
-from composer.core import resolver, sffg, templates
+from composer.core import recursion, resolver, sffg, templates
 from composer.core.errors import BadGraph, Conflict
 from expect import raises
 from packets import Dice
@@ -33,11 +33,11 @@ class Node:
         self.bodies = bodies or {}
 
     def offer(self, known):
-        def body(template):
+        def graph(template):
             found = self.bodies[template["name"]]
             if isinstance(found, str):
                 raise ValueError(found)
-            return found
+            return recursion.read(found)
 
         def find(sf):
             if isinstance(sf.template, dict) and "name" not in sf.template:
@@ -46,7 +46,7 @@ class Node:
 
         return resolver.Offer(dict([(kind, None) for kind in self.types]), lambda name: name in self.programs,
                               lambda kind: kind in self.chips, self.memory, self.cpu, find,
-                              lambda: templates.functions(known), body)
+                              lambda: templates.functions(known), graph)
 
 
 def body(*sfs):

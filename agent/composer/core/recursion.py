@@ -41,7 +41,7 @@ def expand(graph, parts):
     Ids, places and references inside begin with the id of the function: gw/fw.
     """
     sfs, rules = [], []
-    _expand(graph, "", {}, parts, sfs, rules)
+    _expand(graph, "", {}, parts, {}, sfs, rules)
     return sffg.Graph(graph.id, graph.name, graph.body, sfs, graph.saps, rules, graph.gateway)
 
 
@@ -55,8 +55,11 @@ def of(name, names):
     return sorted([one for one in names if one == name or one.startswith(name + BETWEEN)])
 
 
-def _expand(graph, path, variables, parts, sfs, rules):
-    """Add to sfs and rules what a graph has, that is function `path` of the one it is in; "" if it is in none."""
+def _expand(graph, path, variables, parts, graphs, sfs, rules):
+    """Add to sfs and rules what a graph has, that is function `path` of the one it is in; "" if it is in none.
+
+    graphs: {id of a body: the Graph that was read of it}, as one template may be that of many functions.
+    """
     above = path + BETWEEN if path else ""
     inside = dict([("sap:" + sap, "down:%s:%s" % (path, port)) for port, sap in parts[path]["ports"].items()]) if path else {}
     for sf in graph.sfs:
@@ -65,7 +68,10 @@ def _expand(graph, path, variables, parts, sfs, rules):
         where = "%s: %s" % (parts[path]["name"], sf.where) if path else sf.where
         if name in parts:
             inside.update([("sf:%s:%s" % (sf.id, port.id), "up:%s:%s" % (name, port.id)) for port in sf.ports])
-            _expand(read(parts[name]["body"]), name, given, parts, sfs, rules)
+            body = parts[name]["body"]
+            if id(body) not in graphs:
+                graphs[id(body)] = read(body)
+            _expand(graphs[id(body)], name, given, parts, graphs, sfs, rules)
             continue
         inside.update([("sf:%s:%s" % (sf.id, port.id), "sf:%s:%s" % (name, port.id)) for port in sf.ports])
         sfs.append(sffg.SF(name, sf.name, sf.ports, sf.template, sf.constraints, given, sf.control, where))

@@ -18,9 +18,9 @@ from .templates import GRAPH
 
 # What the node offers.  types: execution environments; has(dependency), has_accelerator(name); memory, cpu: MiB and cores
 # that are left for functions, as (left, in all); find(sf): templates, raises ValueError; functions(): the names of
-# those that there are; body(template): the graph that a template is, raises ValueError.  find and body may raise what the
-# caller knows: it has to be brought first.
-Offer = namedtuple("Offer", ("types", "has", "has_accelerator", "memory", "cpu", "find", "functions", "body"))
+# those that there are; graph(template): the Graph that a template is, as recursion.read gives it, raises ValueError, Refused.  find
+# and graph may raise what the caller knows: it has to be brought first.
+Offer = namedtuple("Offer", ("types", "has", "has_accelerator", "memory", "cpu", "find", "functions", "graph"))
 
 # images: {sf id: what core.placing.place needs of it}; parts: {sf id: {"name", "template", "digest", "ports", "body"}} of the
 # functions that are graphs; choices: {sf id: [{"template", "taken", "why"}, ...]}, the best first.
@@ -224,7 +224,7 @@ def _opened(template, offer):
     """Return (the template, the Graph that it is or None); one that is a graph has as its ports the graph's SAPs."""
     if template.get("vnf-type") != GRAPH:
         return template, None
-    inner = recursion.read(offer.body(template))
+    inner = offer.graph(template)
     least, most = templates.port_range(template)
     if "ports" in template and not least == most == len(inner.saps):
         raise ValueError("ports: its graph has %d SAPs, and each has to be a port" % len(inner.saps))
