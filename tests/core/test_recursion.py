@@ -77,6 +77,17 @@ def test_a_graph_that_is_made_of_itself_is_refused_with_the_chain_of_names():
     assert sorted(resolved(chain("one"), known, circle).images) == ["x/x/x"]
 
 
+def test_whether_a_template_can_run_does_not_take_all_ways_to_make_it():
+    known = [graph_of("t%d-%d" % (level, way), "level-%d" % level) for level in range(1, 10) for way in range(4)] + [NFT]
+    node, asked = Node(), []
+    node.bodies = dict([(one["name"], chain("level-%d" % (int(one["name"][1]) + 1) if one["name"][1] < "9" else "firewall"))
+                        for one in known[:-1]])
+    plain = node.offer(known)
+    offer = resolver.Offer(*plain[:-1], graph=lambda template: asked.append(template) or plain.graph(template))
+    assert [resolver.why_not(one, offer) for one in known] == [""] * 37 and len(asked) < 300
+    assert "gone is missing" in resolver.why_not(known[-2], node.offer(known[:-1] + [dict(NFT, dependencies=["gone"])]))
+
+
 # the graph that is a template, what else the template says, words of the refusal
 WRONG = (
     ({"sffg": {"saps": [{"id": "a", "type": "vlan", "vlan": {"if-name": "a", "vlan-id": 5}}, sap("b")]}}, {}, "saps[0].type: vlan: should be interface"),

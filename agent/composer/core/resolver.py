@@ -58,15 +58,19 @@ def why_not(template, offer):
         return str(error)
     ports = [sffg.Port(str(number), "", None, False, "") for number in range(least)]
     sf = sffg.SF("", templates.capability(template), ports, template, {}, {}, (), "")
-    found = _Search(offer, {"sfs": {}, "parts": {}}, False).candidate(template, sf, "", (), 0)
-    return found if isinstance(found, str) else ""
+    for hasty in (True, False):
+        found = _Search(offer, {"sfs": {}, "parts": {}}, False, hasty).candidate(template, sf, "", (), 0)
+        if not isinstance(found, str):
+            return ""
+    return found
 
 
 class _Search:
-    """One way through a graph and all that it is made of.  frugal: the least memory before anything else."""
+    """One way through a graph and all that it is made of.  frugal: the least memory before anything else; hasty: the first that
+    can be it is the best."""
 
-    def __init__(self, offer, placed, frugal):
-        self.offer, self.placed, self.frugal = offer, placed, frugal
+    def __init__(self, offer, placed, frugal, hasty=False):
+        self.offer, self.placed, self.frugal, self.hasty = offer, placed, frugal, hasty
         self.left = {"memory": offer.memory[0], "cpu": offer.cpu[0]}
         self.seen, self.short = 0, False  # templates that were looked at; whether one was refused for want of room
 
@@ -95,6 +99,8 @@ class _Search:
                 refused.append(_considered(template, found))
             else:
                 candidates.append(found)
+                if self.hasty:
+                    break
         if not candidates:
             texts = ["template %s: %s" % (one["template"], one["why"]) for one in refused]
             raise Conflict(sf.where, "function %s cannot run here: %s" % (sf.name, "; ".join(texts) or (
