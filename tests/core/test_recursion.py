@@ -97,7 +97,8 @@ WRONG = (
     ({"forwarding-graph": {"end-points": [sap("a"), sap("b")], "VNFs": [
         {"id": "x", "name": "firewall", "unify-control": [{"host-tcp-port": 80, "vnf-tcp-port": 80}]}]}}, {}, "unify-control: is not for a graph"),
     (chain("nobody"), {}, "is a graph: SFs[0]: function nobody cannot run here: no template has it"),
-    (chain("firewall"), {"ports": [{"position": "1-N"}]}, "its graph has 2 SAPs"))
+    (chain("firewall"), {"ports": [{"position": "1-N"}]}, "its graph has 2 SAPs"),
+    (chain("firewall"), {"ports": [{"position": "3-4", "min": 2}]}, "its graph has 2 SAPs"))
 
 
 def test_a_graph_that_is_no_good_template_is_refused_and_says_why():

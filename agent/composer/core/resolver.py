@@ -232,7 +232,7 @@ def _opened(template, offer):
         return template, None
     inner = offer.graph(template)
     least, most = templates.port_range(template)
-    if "ports" in template and not least == most == len(inner.saps):
+    if "ports" in template and not least == most == templates.last(template) == len(inner.saps):
         raise ValueError("ports: its graph has %d SAPs, and each has to be a port" % len(inner.saps))
     labelled = [{"position": "%d-%d" % (index + 1, index + 1), "label": sap.id} for index, sap in enumerate(inner.saps)]
     return dict([(key, template[key]) for key in template] + [("ports", template.get("ports") or labelled)]), inner

@@ -67,6 +67,12 @@ def port_range(template):
     return least, most
 
 
+def last(template):
+    """Return the last position of a template's ports, counted from 1; None if it has any number of them."""
+    ends = [end for _, end, _ in _ranges(template)]
+    return None if None in ends else max(ends + [0])
+
+
 def positions(ports, template, kept):
     """Return {port id: position from 0} of a graph's ports, or None if the template has no room or wants more.
 
