@@ -53,7 +53,7 @@ class Repository:
             for name in names:
                 try:
                     with open(os.path.join(self.folder, name), "rb") as file:
-                        self.known.append(json.loads(file.read()))
+                        self.known.append(json.strict(file.read()))
                 except (OSError, ValueError) as error:
                     log.write("repository", "template left out", template=name, why=error)
         result = []

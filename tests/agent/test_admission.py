@@ -42,3 +42,8 @@ def test_a_template_that_is_a_graph_is_read_once_for_a_graph_whatever_has_it(nod
     assert offer.graph(known()[1]) is offer.graph(known()[1])
     (node.folder / "f.graph").write_text(json.dumps({"sffg": {"name": "another"}}))
     assert admission.offer(node.orchestrator).graph(known()[1]).name == "another"
+
+
+def test_a_template_that_is_no_json_is_left_out_and_the_answer_is_json(node):
+    template(node, attributes={"throughput": float("nan")})
+    assert [one["template"] for one in node.ask("GET", "/functions").json()["functions"]] == ["bridge", "firewall", "strange"]
