@@ -255,8 +255,11 @@ def _why_not(template, offer):
 
 
 def _function(template, offer):
-    least, most = templates.port_range(template)
     why = _why_not(template, offer)
+    try:
+        least, most = resolver.port_range(template, offer)
+    except (ValueError, Refused, Absent):  # as `why` says
+        least, most = templates.port_range(template)
     return {"function": templates.capability(template), "template": template["name"],
             "type": template["vnf-type"], "ports": {"min": least, "max": most}, "memory": template.get("memory-size"),
             "attributes": template.get("attributes", {}), "variables": template.get("variables", {}),

@@ -69,6 +69,8 @@ def test_a_function_of_depth_five_forwards_packets_and_is_one_function_to_its_us
     for level in range(1, 6):
         templates("level-%d" % level, inner("level-%d" % (level + 1) if level < 5 else "puppet", *"xy" if level == 3 else "x"))
     place.put(asked())
+    told = [one for one in place.ask("GET", "/functions")["functions"] if one["template"] == "level-1"]
+    assert [(one["ports"], one["available"]) for one in told] == [({"min": 2, "max": 2}, True)]
     leaves = ["x/x/x/x/x/x", "x/x/x/y/x/x"]
     found = functions(place)
     assert [one for one in found if found[one]["type"] == "native"] == leaves

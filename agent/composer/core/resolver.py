@@ -53,7 +53,7 @@ def resolve(graph, offer, placed):
 def why_not(template, offer):
     """Return why a template cannot be run here now, whatever graph asks for it, or ""."""
     try:
-        least, _ = templates.port_range(_opened(template, offer)[0])
+        least, _ = port_range(template, offer)
     except (ValueError, Refused) as error:
         return str(error)
     ports = [sffg.Port(str(number), "", None, False, "") for number in range(least)]
@@ -63,6 +63,11 @@ def why_not(template, offer):
         if not isinstance(found, str):
             return ""
     return found
+
+
+def port_range(template, offer):
+    """Return (least, most or None) ports of a template, of one that is a graph by its SAPs.  Raises ValueError, Refused."""
+    return templates.port_range(_opened(template, offer)[0])
 
 
 class _Search:
