@@ -7,7 +7,7 @@ from . import __version__
 from .core import actions, matches, saps
 
 ID = {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"}
-SF_ID = {"type": "string", "pattern": "^[A-Za-z0-9_./-]{1,1600}$", "description": "a/b: function b of what function a is made of"}
+SF_ID = {"type": "string", "pattern": "^[A-Za-z0-9_./-]{1,1600}$", "description": "a/b: function b, or a rule, of what function a is made of"}
 PORT_ID = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$"}
 MAC = {"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "example": "02:00:00:00:00:01"}
 TEXT, TRUTH, NUMBER, EMPTY = {"type": "string"}, {"type": "boolean"}, {"type": "integer"}, {"enum": [""]}
@@ -157,7 +157,7 @@ def _answers():
     hop = {"lsi": TEXT, "table": NUMBER, "rule": TEXT, "match": TEXT, "actions": _list(TEXT), "packets": NUMBER,
            "bytes": NUMBER}
     function = {"function": TEXT, "template": TEXT, "type": TEXT, "available": TRUTH, "why": TEXT, "attributes": _object({}),
-                "variables": _object({}), "memory": dict(NUMBER, nullable=True, description="MiB"),
+                "variables": _object({}), "memory": {"type": "number", "nullable": True, "description": "MiB"},
                 "ports": _whole({"min": NUMBER, "max": dict(NUMBER, nullable=True)})}
     room = _whole({"total": {"type": "number"}, "reserved": {"type": "number"}})  # for functions, in MiB and cores
     percentage = {"type": "integer", "minimum": 0, "maximum": 100}
@@ -172,7 +172,7 @@ def _answers():
                            "saps": _list(_object(
                                dict(dict.fromkeys(("id", "type", "port", "way"), TEXT), addresses=_list(TEXT)), ("id", "type", "port"))),
                            "confirm_within": {"type": "number"},
-                           "overlaps": _list(_list(ID))},
+                           "overlaps": _list(_list(SF_ID))},
                           ("id", "state", "percentage_completed", "functions", "error", "overlaps")),
         "Way": _whole({"packet": TEXT, "hops": _list(_whole(hop)), "verdict": TEXT}),
         "Node": _object({"name": ID, "version": TEXT, "interfaces": _list(TEXT), "functions": _list(TEXT),

@@ -311,3 +311,14 @@ def test_a_node_that_cannot_is_described(ask, node):
     for number in range(8):
         ask("PUT", "/graphs/g%d" % number, OTHER | {"sffg": dict(OTHER["sffg"], id="g%d" % number)}, **NOW)
     assert ask("PUT", "/graphs/home", HOME)[1] == ask("POST", "/NF-FG", NFFG)[1] == 503
+
+
+def test_what_is_told_of_a_function_that_is_a_graph_is_described(ask, tmp_path):
+    body = graph("t", [sap("a", "eth0"), sap("b", "eth1")], [sf("x", "half", "a", "b")],
+                 *both("1", "a", "x:a"), rule("2", "a", "x:a", ether_type=0x800))
+    (tmp_path / "whole.graph").write_text(json.dumps(body))
+    for name, more in (("whole", {"vnf-type": "graph", "uri-image": "whole.graph"}), ("half", {"memory-size": 0.5})):
+        (tmp_path / (name + ".json")).write_text(json.dumps(dict(world.TEMPLATES[1], **{
+            "name": name, "functional-capability": name, "ports": [{"position": "1-2", "min": 2}]}, **more)))
+    ask("PUT", "/graphs/g", graph("g", [], [sf("y", "whole", "a", "b")]))
+    assert ask("GET", "/graphs/g/status") == ("getStatus", 200) and ask("GET", "/functions") == ("listFunctions", 200)
