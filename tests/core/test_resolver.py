@@ -192,6 +192,14 @@ def test_why_this_one_and_why_not_the_others_is_told():
     assert choice[0]["why"] == "only with the least memory the whole graph fits"
 
 
+def test_parts_of_cores_may_be_had_to_the_last():
+    for part, count in ((0.1, 20), (0.2, 10), (0.4, 5)):
+        known = [template("light", CPUrequirements={"socket": [{"coreNumbers": part}]})]
+        assert len(taken(known, Node(cpu=(2, 2)), *["firewall"] * count)) == count
+        refusal = raises(Conflict, lambda: resolved(known, Node(cpu=(2, 2)), *["firewall"] * (count + 1)))
+        assert "of 2 0 are left" in refusal.message, refusal.message
+
+
 def test_a_bad_template_of_a_graph_is_a_bad_graph():
     refusal = raises(BadGraph, lambda: resolved([], Node(), ("firewall", 2, {"template": {}})))
     assert (refusal.where, refusal.message) == ("SFs[0].template", "name: should be a string of one line")

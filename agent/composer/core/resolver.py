@@ -28,6 +28,7 @@ Resolved = namedtuple("Resolved", ("images", "parts", "choices"))
 
 ENVIRONMENTS = ("native", "openflow-switch", "docker", "dpdk", "virtual-machine-kvm")  # the best first
 ENVIRONMENT = "vnf-type"  # among constraints: an execution environment, or several, the best first
+TINY = 1e-6  # MiB or cores: what sums of parts may be off
 MOST = 4096  # templates that are looked at for one graph
 
 # A template that can be it.  kind: its execution environment, of a graph the worst in it; rank: the smaller the better;
@@ -211,7 +212,7 @@ class _Search:
     def _lacking(self, cost):
         """Return what the node has too little of, or ""."""
         for key, words in (("memory", "MiB of memory"), ("cpu", "cores")):
-            if cost[key] > self.left[key]:
+            if cost[key] > self.left[key] + TINY:
                 self.short = True
                 return "needs %s %s, of %s %s are left" % (
                     _number(cost[key]), words, _number(getattr(self.offer, key)[1]), _number(max(0, self.left[key])))
@@ -271,4 +272,4 @@ def _version(candidate):
 
 def _number(value):
     """Return an amount as people write it: 4, not 4.0."""
-    return "%d" % value if value == int(value) else "%.1f" % value
+    return "%d" % round(value) if abs(value - round(value)) < TINY else "%.1f" % value
