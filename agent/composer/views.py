@@ -72,7 +72,7 @@ def sfs(status):
     bound = any([sf.get("cores") for sf in status["functions"]])
     return table(["SF", "FUNCTION", "IMPLEMENTATION", "TYPE", "STATE"] + ["CORES"] * bound, [
         [sf["id"], sf["name"], sf["implementation"], sf["type"], sf["state"]]
-        + [",".join(map(str, sf.get("cores") or ["any"]))] * bound for sf in status["functions"]])
+        + [None if "functions" in sf else ",".join(map(str, sf.get("cores") or ["any"]))] * bound for sf in status["functions"]])
 
 
 def choices(found):

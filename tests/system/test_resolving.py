@@ -212,6 +212,8 @@ def test_composerctl_stops_and_starts_what_is_in_a_function_that_is_a_graph(plac
     for verb, id, said in (("stop", "x/y", "x/y of g stopped\n"), ("start", "x/y", "x/y of g started\n"), ("stop", "x//y", "")):
         assert ctl("unix:%s/agent.sock" % place.node.dir, verb, "g", id).stdout == said
     assert place.calls("x/y") == ["start", "stop", "start"] and place.calls("x/z") == ["start"]
+    row = ctl("unix:%s/agent.sock" % place.node.dir, "status", "g").stdout.splitlines()[2].split()
+    assert row[:5] == ["x", "level-1", "level-1", "graph", "running"] and row[5:] in (["-"], [])  # no cores of its own
 
 
 def test_composerctl_explains_why_this_one_and_why_none(place, templates):
