@@ -67,7 +67,8 @@ class Entry:
         """Return the status as SPEC 2 has it; now: on the loop's clock."""
         placed = self.coming or self.placed
         functions = [self._function(placed, sf) for _, sf in sorted(placed["sfs"].items())] if placed else []
-        functions += [self._part(placed, name, functions) for name in sorted(placed["parts"])] if placed else []
+        inside = recursion.within(functions)
+        functions += [self._part(placed, name, inside.get(name, ())) for name in sorted(placed["parts"])] if placed else []
         found = {"id": self.id, "state": self.state, "percentage_completed": self.percentage, "error": self.error,
                  "functions": sorted(functions, key=lambda one: one["id"]),
                  "overlaps": [list(pair) for pair in sffg.overlaps(placed["graph"])] if placed else []}
@@ -94,13 +95,12 @@ class Entry:
             found.update(self.health[sf["id"]].told())
         return found
 
-    def _part(self, placed, name, functions):
-        """Return what the status tells of a function that is a graph: its state is that of all in it, or the first that differs."""
-        part, inside = placed["parts"][name], recursion.of(name, [one["id"] for one in functions])
-        states = [one["state"] for one in functions if one["id"] in inside]
+    def _part(self, placed, name, inside):
+        """Return what the status tells of a function that is a graph: its state is that of all `inside`, or the first that differs."""
+        part = placed["parts"][name]
         return {"id": name, "name": part["name"], "implementation": part["template"], "type": templates.GRAPH,
-                "state": next((state for state in states if state != "running"), "running"),
-                "functions": inside, "choice": placed["choices"].get(name, [])}
+                "state": next((one["state"] for one in inside if one["state"] != "running"), "running"),
+                "functions": [one["id"] for one in inside], "choice": placed["choices"].get(name, [])}
 
 
 def failure(error):

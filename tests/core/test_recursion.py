@@ -77,6 +77,12 @@ def test_a_graph_that_is_made_of_itself_is_refused_with_the_chain_of_names():
     assert sorted(resolved(chain("one"), known, circle).images) == ["x/x/x"]
 
 
+def test_what_is_within_a_function_is_told_at_any_depth():
+    found = recursion.within([{"id": name} for name in ("a", "b/x", "b/y/x", "b/y/z", "bb/x")])
+    assert dict([(name, [one["id"] for one in found[name]]) for name in found]) == {
+        "b": ["b/x", "b/y/x", "b/y/z"], "b/y": ["b/y/x", "b/y/z"], "bb": ["bb/x"]}
+
+
 def test_whether_a_template_can_run_does_not_take_all_ways_to_make_it():
     known = [graph_of("t%d-%d" % (level, way), "level-%d" % level) for level in range(1, 10) for way in range(4)] + [NFT]
     node, asked = Node(), []

@@ -55,6 +55,16 @@ def of(name, names):
     return sorted([one for one in names if one == name or one.startswith(name + BETWEEN)])
 
 
+def within(functions):
+    """Return {name of a function that is a graph: those of `functions`, dicts with an "id", that are within it, in order}."""
+    found = {}
+    for one in functions:
+        words = one["id"].split(BETWEEN)
+        for count in range(1, len(words)):
+            found.setdefault(BETWEEN.join(words[:count]), []).append(one)
+    return found
+
+
 def _expand(graph, path, variables, parts, graphs, sfs, rules):
     """Add to sfs and rules what a graph has, that is function `path` of the one it is in; "" if it is in none.
 
