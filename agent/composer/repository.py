@@ -38,6 +38,7 @@ class Repository:
     def __init__(self, folder):
         self.folder = folder
         self.seen, self.known = None, []
+        self.told = set()  # (name, why) of files that are no use, each of which is said once
         self.digests = {}  # {path: (its size and time, sha256)}
 
     def templates(self):
@@ -50,19 +51,25 @@ class Repository:
         seen = [(name, stamp_of(os.path.join(self.folder, name))) for name in names]
         if seen != self.seen:
             self.seen, self.known = seen, []
+            self.told.clear()
             for name in names:
                 try:
                     with open(os.path.join(self.folder, name), "rb") as file:
-                        self.known.append(json.strict(file.read()))
+                        self.known.append((name, json.strict(file.read())))
                 except (OSError, ValueError) as error:
-                    log.write("repository", "template left out", template=name, why=error)
+                    self._leave_out(name, error)
         result = []
-        for template in self.known:
+        for name, template in self.known:
             try:
                 result.append(self.read(template))
             except ValueError as error:
-                log.write("repository", "template left out", template=template, why=error)
+                self._leave_out(name, error)
         return result
+
+    def _leave_out(self, name, error):
+        if (name, str(error)) not in self.told:
+            self.told.add((name, str(error)))
+            log.write("repository", "template left out", template=name, why=error)
 
     def find(self, sf):
         """Return the templates that a function of a graph may be made from.  Raises ValueError."""

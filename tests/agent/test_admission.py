@@ -44,6 +44,16 @@ def test_a_template_that_is_a_graph_is_read_once_for_a_graph_whatever_has_it(nod
     assert admission.offer(node.orchestrator).graph(known()[1]).name == "another"
 
 
+def test_what_is_wrong_with_a_template_is_logged_once_until_it_changes(node, capsys):
+    for value in ("1", "2"):
+        template(node, **{"memory-size": value + value})
+        (node.folder / "f.json").write_text((node.folder / "f.json").read_text() + " " * int(value))  # another size
+        for path in ("/functions", "/node") * 2:
+            node.ask("GET", path)
+        said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("repository: ")]
+        assert said == ["repository: template left out template=f.json why=memory-size: should be a number of MiB"]
+
+
 def test_a_template_that_is_no_json_is_left_out_and_the_answer_is_json(node):
     template(node, attributes={"throughput": float("nan")})
     assert [one["template"] for one in node.ask("GET", "/functions").json()["functions"]] == ["bridge", "firewall", "strange"]
