@@ -39,22 +39,30 @@ def place(node, old, graph, graph_id, owner=None, dead=()):
 
 def _resolve(node, graph, old, graph_id, dead):
     """Return (what a graph is Resolved to or None, what has to be brought before that can be told, or used)."""
-    room, absent = offer(node, {graph_id: dead}), []
+    absent = []
+    room = offer(node, {graph_id: dead}, absent)
     old = dict(old, sfs=dict([(name, dict(sf, needs={}) if sf["number"] in dead else sf) for name, sf in old["sfs"].items()]))
-    for sf in graph.sfs:  # of all at once, what the resolver would miss of one after the other
-        try:
-            room.find(sf)
-        except Absent as one:
-            absent.append(one)
-        except ValueError:
-            pass  # the resolver says so
+    absent.extend(_absent(graph, room.find))
     if absent:
         return None, absent
     try:
         found = resolver.resolve(graph, room, old)
     except Absent as one:
-        return None, [one]
+        return None, absent + [one]
     return found, [one for one in [node.repository.lacks(image["from"]) for image in found.images.values()] if one]
+
+
+def _absent(graph, find):
+    """Return what has to be brought for all functions of a graph, which the resolver would miss of one after the other."""
+    absent = []
+    for sf in graph.sfs:
+        try:
+            find(sf)
+        except Absent as one:
+            absent.append(one)
+        except ValueError:
+            pass  # the resolver says so
+    return absent
 
 
 def _placed(node, old, graph, graph_id, found):
@@ -76,8 +84,11 @@ def _number(node):
     return next(number for number in names.free(taken, 1) if not any(names.belongs(name, number) for name in there))
 
 
-def offer(node, dead=None):
-    """Return what the node has for functions now, as the resolver wants it.  Each thing is looked up once: graphs are large."""
+def offer(node, dead=None, absent=None):
+    """Return what the node has for functions now, as the resolver wants it.  Each thing is looked up once: graphs are large.
+
+    dead: as for `resources`; absent: a list for what the functions of templates that are graphs lack, as they are read.
+    """
     room, met, found, graphs = resources(node, dead), {}, {}, {}
 
     def has(dependency):
@@ -96,6 +107,8 @@ def offer(node, dead=None):
         key = template["path"], template["digest"]
         if key not in graphs:
             graphs[key] = recursion.read(node.repository.body(template))
+            if absent is not None:
+                absent.extend(_absent(graphs[key], find))
         return graphs[key]
 
     memory = min(room["memory"]["total"] - room["memory"]["reserved"], host.memory()["free"])

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from function import pings
-from graphs import both, graph, sf
+from graphs import both, graph, sap, sf
 from place import LAN, WAN, Place, chain, until
 from web import EVER, Web
 
@@ -87,3 +87,15 @@ def test_a_function_that_is_a_graph_comes_with_all_that_is_in_it(place, web):
     assert pings(place.lan, "10.0.0.2")
     assert [(one["id"], one["type"]) for one in place.status("g")["functions"]] == [("w", "graph"), ("w/v", "native")]
     place.clear()
+
+
+def test_what_a_large_graph_that_is_a_template_is_made_of_comes_at_once(place, web):
+    names = ["f%d" % number for number in range(70)]
+    for name in names:
+        web.say("/v2/nf_capability/%s/" % name, {"list": [{"id": "puppet", "template": TEMPLATE}]})
+    body = graph("t", [sap("a", "a")], [sf(name, name, "a", "b") for name in names])
+    web.say("/v2/nf_capability/large/", {"list": [{"id": "large", "template": {
+        "name": "large", "functional-capability": "large", "vnf-type": "graph", "uri-image": "large.graph"}}]})
+    web.say(IMAGE % "large", body)
+    asked = graph("g", [LAN, WAN], [sf("w", "large", "a")], *both("1", "lan", "w:a"))
+    assert place.ask("PUT", "/graphs/g?dry-run=1", asked)["plan"]
