@@ -103,6 +103,19 @@ def test_an_update_follows_the_tree_and_loses_no_packet(place, templates):
     assert sorted(functions(place)) == ["x", "x/y"] and lost(place) == 0
 
 
+def test_a_function_becomes_a_graph_and_one_again_and_is_called_otherwise_and_no_packet_is_lost(place, templates):
+    templates("level-1")
+    place.put(asked())
+    with Probe(place) as probe:
+        templates("level-1", inner("puppet", "x", "y"))
+        place.put(asked())
+        assert sorted(functions(place)) == ["x", "x/x", "x/y"]
+        templates("level-1")
+        place.put(asked())
+        place.put(asked(sfs="z"))
+    assert sorted(functions(place)) == ["z"] and probe.lost == 0
+
+
 def test_the_agent_knows_the_tree_again_when_it_is_started_again_and_its_templates_are_gone(place, templates):
     templates("level-1", inner("puppet", "x"))
     place.put(asked())

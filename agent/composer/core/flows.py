@@ -53,6 +53,11 @@ def inband(interface, addresses):
                  "output:%s" % _quoted(port)) for index, (key, port) in enumerate(ways)]
 
 
+def entry(flow):
+    """Return the name of the port that a flow of a graph is for."""
+    return flow.key.partition('in_port="')[2].partition('"')[0]
+
+
 def of_lsi0(number, rules, saps, link_ports):
     """Return the flows of a graph on LSI-0.
 

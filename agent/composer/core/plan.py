@@ -219,13 +219,16 @@ def _steer(old, new, drivers, undo):
 
 
 def _between(old, new):
-    """Return the flows of the graph-LSI while LSI-0 may still send along old links."""
+    """Return the flows of the graph-LSI while LSI-0 may still send along old links: what comes by one goes all its old way."""
     if not new["lsi"]:
         return []
     after = placing.placed_flows(new)[1]
     keys = set([flow.key for flow in after])
-    before = placing.placed_flows(old)[1] if old["lsi"] else []
-    return after + [flow for flow in before if flow.onward and flow.key not in keys]
+    before = [flow for flow in placing.placed_flows(old)[1] if flow.key not in keys] if old["lsi"] else []
+    if not any([flow.onward for flow in before]):
+        return after
+    _, there = placing.on_switch(new)
+    return after + [flow for flow in before if flow.onward or flows.entry(flow) not in there]
 
 
 def _stop(sfs, drivers, left):
