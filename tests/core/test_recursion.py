@@ -77,6 +77,20 @@ def test_a_graph_that_is_made_of_itself_is_refused_with_the_chain_of_names():
     assert sorted(resolved(chain("one"), known, circle).images) == ["x/x/x"]
 
 
+def test_a_graph_may_not_grow_larger_than_one_that_is_written_down():
+    many = {"sffg": {"saps": [sap("a"), sap("b")], "flowrules": [
+        {"id": "%d" % number, "priority": number, "match": {"port_in": "service-access-point:a"},
+         "actions": {"output_to_port": "service-access-point:b"}} for number in range(4096)]}}
+    for count, good in ((2, True), (3, False)):
+        body = {"sffg": {"SFs": [{"id": "x%d" % number, "name": "level-1", "ports": [{"id": "p"}, {"id": "q"}]} for number in range(count)]}}
+        found = resolved(body, DEEP, {"t1": many})
+        if good:
+            assert len(recursion.expand(sffg.parse(body, "g"), found.parts).rules) == 8192
+        else:
+            refusal = raises(Conflict, lambda: recursion.expand(sffg.parse(body, "g"), found.parts))
+            assert (refusal.where, refusal.message) == ("flowrules", "with all that they are made of there are more than 8192")
+
+
 def test_what_is_within_a_function_is_told_at_any_depth():
     found = recursion.within([{"id": name} for name in ("a", "b/x", "b/y/x", "b/y/z", "bb/x")])
     assert dict([(name, [one["id"] for one in found[name]]) for name in found]) == {

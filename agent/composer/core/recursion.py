@@ -14,7 +14,7 @@ costs the packets nothing.  To any depth: what is in gw/fw is gw/fw/x.
     up:<sf>:<port>     the end outside, what sf:<sf>:<port> was      down:<sf>:<port>   the end inside, the SAP
 """
 from . import sffg
-from .errors import BadGraph
+from .errors import BadGraph, Conflict
 
 DEEPEST = 24  # graphs within graphs: the switch follows a packet through 64 links in a row, and this is there and back
 BETWEEN = "/"  # in ids: a graph's own have none
@@ -38,7 +38,8 @@ def expand(graph, parts):
     """Return `graph` with the functions of `parts` replaced by what they are made of, to any depth.
 
     parts: {sf id: {"body": the graph that its template is, "ports": {port id: SAP id}}}, of "gw" as well as of "gw/fw".
-    Ids, places and references inside begin with the id of the function: gw/fw.
+    Ids, places and references inside begin with the id of the function: gw/fw.  Raises Conflict if that is larger than a graph
+    may be.
     """
     sfs, rules = [], []
     _expand(graph, "", {}, parts, {}, sfs, rules)
@@ -89,3 +90,6 @@ def _expand(graph, path, variables, parts, graphs, sfs, rules):
         actions = [(kind, inside.get(value, value) if kind == "output" else value) for kind, value in rule.actions]
         rules.append(sffg.Rule(above + rule.id, rule.priority, inside.get(rule.port_in, rule.port_in), rule.matches, actions,
                                rule.timeout, rule.where))
+    for key, found in (("SFs", sfs), ("flowrules", rules)):
+        if len(found) > sffg.MOST[key]:
+            raise Conflict(key, "with all that they are made of there are more than %d" % sffg.MOST[key])
