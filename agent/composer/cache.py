@@ -58,12 +58,14 @@ class Cache:
         return self.known
 
     def put_answer(self, place, found):
-        """Have an answer, which is [(id, template)]; one that is there is not written again."""
-        known = self.read()
+        """Have an answer, which is [(id, template)]; one that is there is not written again.  Return the place of one that had
+        to leave, or None."""
+        known, left = self.read(), None
         if known.get(place) == found:
-            return
+            return left
         if place not in known and len(known) >= ANSWERS:
-            self.drop_answer(next(iter(known)))
+            left = next(iter(known))
+            self.drop_answer(left)
         path = "%s/%s.json" % (self.answers, place)
         told = {"repository": self.source, "list": [{"id": name, "template": template} for name, template in found]}
         try:
@@ -77,6 +79,7 @@ class Cache:
             raise
         _flush(self.answers)
         known[place] = found
+        return left
 
     def drop_answer(self, place):
         if self.read().pop(place, None) is not None:

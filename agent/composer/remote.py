@@ -228,7 +228,7 @@ class Remote:
                 good.append((name, template))
             except ValueError as error:
                 log.write("repository", "template left out", template=show(name), why=error)
-        self.cache.put_answer(wish.place, good)
+        self.asked.pop(self.cache.put_answer(wish.place, good), None)  # what has left is to be asked for anew
         self._note(wish.place)
 
     def _use_old(self, wish, error):

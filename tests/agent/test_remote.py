@@ -452,3 +452,12 @@ def test_nothing_that_was_tried_leaves_a_file(curl, web):
     assert curl.images() == [DIGEST + ".part"]  # which the next try goes on with
     web.asked.clear()
     assert curl.image() == IMAGE and images_asked(web) == [len(IMAGE) // 2]
+
+
+def test_an_answer_that_had_to_leave_the_cache_is_asked_for_again(web, curl, monkeypatch):
+    monkeypatch.setattr(cache, "ANSWERS", 2)
+    for name in ("a", "b", "c"):
+        web.say("/v2/nf_capability/%s/" % name, {"list": [{"id": name, "template": UNSTATED}]})
+        assert len(curl.find(name)) == 1
+    assert len(curl.find("a")) == 1
+    assert [path[-2] for path, _ in web.asked] == ["a", "b", "c", "a"]
