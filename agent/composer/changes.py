@@ -114,7 +114,7 @@ def act(node, job, entry, sf_id, verb):
     """Bring a function, or all that one which is a graph is made of, into the state that a verb leads to (paper, Table 5)."""
     there = entry.placed["sfs"] if entry.placed else {}
     sfs = [there[name] for name in recursion.of(sf_id, there)]
-    if not sfs:
+    if not sfs and not (entry.placed and sf_id in entry.placed["parts"]):
         raise NotFound("", "graph %s has no function %s" % (entry.id, sf_id))
     if entry.trial:
         raise Conflict("", "a change of graph %s waits to be confirmed: POST /graphs/%s/confirm first" % (entry.id, entry.id))
