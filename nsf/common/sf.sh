@@ -6,6 +6,7 @@
 set -f # a * in a variable is not a file name
 newline='
 '
+settings='' # else a graph's variable of that name would be told to ip(8)
 
 # refuse PLACE WHAT: fail, saying where and what would be right
 refuse() {
@@ -163,7 +164,7 @@ join() {
         case " $SF_PORTS " in *" $port "*) ;; *) lines="${lines}link set $port nomaster$newline" ;; esac
     done
     set -f
-    batch "$lines${settings-}link set br0 up${1:+ type bridge $*}"
+    batch "$lines${settings}link set br0 up${1:+ type bridge $*}"
 }
 
 # joined: end as `status` does for a function that is a bridge, unless all is well

@@ -1,4 +1,6 @@
 """What nsf/CONTRACT.md asks of every function's scripts, and a function's neighbours of what is left of it."""
+import re
+
 import pytest
 
 from function import nothing_lost, pings
@@ -47,6 +49,18 @@ def test_starting_or_updating_what_runs_loses_no_packet(crossed):
         assert one.run("start") == 0, one.said
         assert one.run("update") == 0, one.said
     assert one.run("status") == 0
+
+
+def test_a_variable_called_like_one_of_a_script_changes_nothing(crossed):
+    client, server, one = crossed
+    text = one.inside("sh", "-c", "cat %s/image/*" % one.home)
+    for name in set(re.findall(r"\$\{?([a-z_0-9]*[a-z][a-z_0-9]*)", text)):
+        one.variables[name] = "link add evil type bridge\nnetns exec"
+    assert one.run("start") == 0, one.said
+    assert pings(client, server.ip)
+    assert "evil" not in one.inside("ip", "link")
+    assert one.run("status") == 0, one.said
+    assert one.run("stop") == 0, one.said
 
 
 def test_what_is_stopped_can_be_stopped_and_started(crossed):
