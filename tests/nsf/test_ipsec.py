@@ -61,6 +61,8 @@ def test_it_runs_from_start_to_stop_and_says_so(tunnel):
     near, far, calls, waits = tunnel
     assert (calls.run("status"), waits.run("status")) == (0, 0)
     assert calls.run("pause") == 0, calls.said
+    assert calls.run("update") == 0, "paused, and heard of it"
+    assert calls.run("pause") == 0, calls.said
     assert not pings(near, far.ip, within=0.2)
     assert calls.run("resume") == 0, calls.said
     assert pings(near, far.ip)

@@ -61,6 +61,8 @@ def test_it_runs_from_start_to_stop_and_says_so(tunnel):
     assert (calls.run("status"), waits.run("status")) == (0, 0)
     assert calls.run("pause") == 0, calls.said
     assert not pings(near, far.ip, within=0.2)
+    assert calls.run("update", VPN_NETWORKS="10.2.0.0/24 10.2.1.0/24") == 0, "paused, and heard of it"
+    assert calls.run("pause") == 0, calls.said
     assert calls.run("resume") == 0, calls.said
     assert pings(near, far.ip)
     calls.inside("ip", "link", "del", "wg0")
