@@ -100,11 +100,15 @@ setting() {
 # wish LINES: make these the function's addresses and routes, and take down what an earlier wish left.  A line is
 # what follows `ip`, without the verb: "address 10.0.0.1/24 dev eth0", "route default via 10.0.0.254".
 #
-# The new come before the old go, so what both have is never missed.  An IPv6 address that only changed its
+# A route has a metric, lest it takes the place of one to the same network that came with an address, and is no more when the
+# wish is taken back.  The new come before the old go, so what both have is never missed.  An IPv6 address that only changed its
 # length goes with the old one: hence the new once more.  Should one fail, a later wish finds all of them in the file.
 wish() {
     new='' old='' gone='' IFS=$newline
-    for line in $1; do new="$new${line%% *} replace ${line#* }$newline"; done
+    for line in $1; do
+        case $line in route*) line="$line metric 1024" ;; esac
+        new="$new${line%% *} replace ${line#* }$newline"
+    done
     unset IFS
     if [ -e /run/wishes ]; then
         while read -r line; do

@@ -40,6 +40,16 @@ def test_routes_lead_further(router):
     assert not pings(near, "fd00:9::1", within=0.3)
 
 
+def test_a_route_to_a_network_of_its_own_takes_nothing_away(router):
+    near, far, one = router
+    assert one.run("start") == 0, one.said
+    with nothing_lost(near, far.ip):
+        assert one.run("update", ROUTER_ROUTES="10.0.2.0/24=10.0.1.9 fd00:2::/64=fd00:1::9") == 0, one.said
+        assert pings(near, "fd00:2::9")
+        assert one.run("update", ROUTER_ROUTES="") == 0, one.said
+    assert pings(near, "fd00:2::9")
+
+
 def test_what_an_update_does_not_name_loses_no_packet(router):
     near, far, one = router
     one.run("start", ROUTER_ROUTES="10.9.0.0/16=10.0.2.9")
@@ -56,7 +66,7 @@ def test_an_update_that_fails_is_undone_by_the_next(router):
     one.run("start")
     assert one.run("update", ROUTER_ADDRESSES=ADDRESSES + " eth1=10.3.0.1/16",
                    ROUTER_ROUTES="10.9.0.0/16=10.7.7.7") == 1
-    assert one.said == "ip route replace 10.9.0.0/16 via 10.7.7.7: Error: Nexthop has invalid gateway."
+    assert one.said == "ip route replace 10.9.0.0/16 via 10.7.7.7 metric 1024: Error: Nexthop has invalid gateway."
     assert one.run("update", ROUTER_ADDRESSES=ADDRESSES, ROUTER_ROUTES="") == 0, one.said
     assert pings(near, far.ip)
     assert not pings(near, "10.3.0.1", within=0.2)
