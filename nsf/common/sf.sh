@@ -10,7 +10,7 @@ settings='' # else a graph's variable of that name would be told to ip(8)
 
 # refuse PLACE WHAT: fail, saying where and what would be right
 refuse() {
-    echo "$1: $2" >&2
+    printf '%s\n' "$1: $2" >&2 # not echo, whose \c and \n a graph might say
     exit 1
 }
 
@@ -191,7 +191,7 @@ daemon() {
     shift 2
     ! says "/run/$name.conf" "$wanted" || ! serves "$name" || return 0
     ends "$name"
-    echo "$wanted" >"/run/$name.conf"
+    printf '%s\n' "$wanted" >"/run/$name.conf"
     "$@"
 }
 

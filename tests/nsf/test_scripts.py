@@ -87,6 +87,7 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     ("sample", {"WIRE_MTU": "big"}, "WIRE_MTU=big: not a number from 68 to 9000; right would be 1500"),
     ("bridge", {"BRIDGE_STP": "maybe"}, "BRIDGE_STP=maybe: neither on nor off"),
     ("firewall", {"FIREWALL_POLICY": "deny"}, "FIREWALL_POLICY=deny: neither accept nor drop"),
+    ("firewall", {"FIREWALL_POLICY": r"deny\c"}, r"FIREWALL_POLICY=deny\c: neither accept nor drop"),
     ("firewall", {"FIREWALL_RULES": "accept tcp; deny tcp 22"},
      "FIREWALL_RULES, rule 2 (deny tcp 22): begins with deny; right would be accept or drop"),
     ("firewall", {"FIREWALL_RULES": "drop tcp 90-80"},

@@ -17,6 +17,7 @@ def pid(one):
 
 
 def test_it_begins_anew_only_if_something_has_changed_and_its_end_leaves_nothing(manager):
+    assert manager.run("update", VNFM_USER="bob", VNFM_PASSWORD=r"back\new\c") == 0, manager.said
     first = pid(manager)
     assert manager.run("start") == manager.run("update") == manager.run("status") == 0, manager.said
     assert pid(manager) == first
