@@ -91,6 +91,11 @@ def test_a_function_that_is_a_graph_is_one_that_the_agent_takes(bundles, name):
     graph = recursion.read(json.loads(body))
     assert templates.port_range(template) == (len(graph.saps), len(graph.saps))
     assert [sf.name for sf in graph.sfs] and {sf.name for sf in graph.sfs} <= set(FUNCTIONS + GRAPHS)
+    known = set()
+    for sf in graph.sfs:
+        with open("%s/%s.json" % (bundles, sf.name)) as file:
+            known.update(json.load(file)["variables"])
+    assert set(template["variables"]) == known
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
