@@ -21,8 +21,10 @@ def choose(node, old, graph, graph_id, images):
     needs = dict([(name, scheduler.own(images[name]["needs"])) for name in images])
     kept = dict([(name, sf["cores"]) for name, sf in old["sfs"].items()
                  if name in images and sf["digest"] == images[name]["digest"]])
-    others = [entry.coming or entry.placed for entry in node.graphs.values() if entry.id != graph_id and entry.both()]
-    load = scheduler.loads([sf for placed in others for sf in placed["sfs"].values()])
+    # what comes after what is, and that after what is on trial to be gone, of a function that is in more than one
+    others = dict([((entry.id, sf["number"]), sf) for entry in node.graphs.values() if entry.id != graph_id
+                   for placed in entry.every()[-1:] + entry.both() for sf in placed["sfs"].values()])
+    load = scheduler.loads(others.values())
     bound = scheduler.bind(graph, needs, groups(usable()) if graph.sfs else [], load, kept)
     for name in bound:
         images[name]["cores"] = bound[name]

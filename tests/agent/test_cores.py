@@ -1,11 +1,14 @@
 """Cores: what the kernel says of them, and that a child is born where it is to be, and the agent is where it was."""
+import json
 import os
 import subprocess
 
 import pytest
 
+import world
 from composer import children, cores
 from composer.loop import Loop
+from graphs import graph, sf
 
 THERE = sorted(os.sched_getaffinity(0))
 # caches of each core, {level: the cores that share it}; the groups
@@ -75,3 +78,15 @@ def test_threads_and_what_is_started_meanwhile_are_bound_and_what_has_ended_is_n
 def needs_two():
     if len(THERE) < 2:
         pytest.skip("a second core is missing")
+
+
+def test_a_core_of_ones_own_is_kept_for_what_may_come_back(tmp_path):
+    needs_two()
+    node = world.Node(tmp_path)
+    (tmp_path / "own.json").write_text(json.dumps({
+        "name": "own", "vnf-type": "native", "uri-image": "any.tgz", "CPUrequirements": {"socket": [{"coreNumbers": 1}]}}))
+    for name in ("a", "b"):
+        assert node.ask("PUT", "/graphs/" + name, json.dumps(graph(name, [], [sf("x", "own")])).encode()).status == 201
+        assert name == "b" or node.ask("DELETE", "/graphs/a?confirm=60").status == 204
+    mine = node.orchestrator.graphs["a"].trial.before["sfs"]["x"]["cores"]
+    assert len(mine) == 1 and mine != node.orchestrator.graphs["b"].placed["sfs"]["x"]["cores"]
