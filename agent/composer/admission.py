@@ -20,17 +20,21 @@ SHARE = 0.75  # of the node's memory that is for functions, if the configuration
 MOST = 64  # times that the repository is asked for more, for one graph
 
 
-def place(node, old, graph, graph_id, owner=None, dead=()):
+def place(node, old, graph, graph_id, owner=None, dead=(), dry=False):
     """Return the graph placed, or raise Conflict; a generator of the steps that bring what the repository lacks.
 
     With an owner, its interfaces must be his to use; what was accepted once is not asked again.  dead: numbers of the functions
-    of `old` that are made anew whatever comes of it: what takes the place of one may have its room.
+    of `old` that are made anew whatever comes of it: what takes the place of one may have its room; dry: no image is brought, but graphs.
     """
     yield []  # the loop turns: the graph has just been parsed, and large ones take their time
     for _ in range(MOST):
         node.security.check_saps(graph, owner, node.config.interfaces, vet.owners(node, graph_id))
         vet.graph(node, graph, graph_id)
         found, absent = _resolve(node, graph, old, graph_id, dead)
+        for one in [one for one in absent if dry and one.kind == "image" and one.key["vnf-type"] != templates.GRAPH]:
+            if not one.key["digest"]:
+                raise Conflict("", "%s has not been brought here yet, so there is no plan: a dry run brings none" % one)
+            absent.remove(one)
         if not absent:
             return _placed(node, old, graph, graph_id, found)
         yield from node.repository.bring(absent)

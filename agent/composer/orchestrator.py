@@ -67,7 +67,7 @@ class Orchestrator:
 
         def planning():
             old = entry.placed if entry and entry.placed else placing.empty(graph_id)
-            new = yield from admission.place(self, old, graph, graph_id, entry.owner if entry else owner)
+            new = yield from admission.place(self, old, graph, graph_id, entry.owner if entry else owner, dry=True)
             rounds = [] if placing.same(old, new) else list(_walk(plan.update(old, new, self.drivers.silent())))
             old.pop("flows", None)  # they can be had again, and memory is scarce
             return [steps.line(step) for wanted in rounds for step in wanted]

@@ -29,7 +29,7 @@ ABREAST = 4  # fetches at one time
 
 # What fetches, the best first.  uclient-fetch looks for what it could continue under another name than it writes to.
 CLIENTS = (
-    ("curl", ("-qgsSfL", "--max-redirs", "0", "--proto", "=http,https", "--connect-timeout", "5", "-m", "300", "-C", "-",
+    ("curl", ("-qgsSfL", "--max-redirs", "0", "--proto", "=http,https", "--connect-timeout", "5", "-m", "300", "-y", "15", "-Y", "1", "-C", "-",
               "-o", "%(path)s", "%(url)s")),
     ("wget", ("--no-config", "-nv", "-t", "1", "-T", "15", "--connect-timeout=5", "--max-redirect=0", "-c",
               "-O", "%(path)s", "%(url)s")),

@@ -69,6 +69,25 @@ def test_variables_of_a_function_are_those_of_all_in_it():
     assert graph.sfs[0].variables == {"A": "outer", "B": "1", "C": "2"}
 
 
+def test_a_way_through_more_joints_than_the_switch_follows_is_refused():
+    wire = {"sffg": {"saps": [sap("a"), sap("b")], "flowrules": rules(("service-access-point:a", "service-access-point:b"))}}
+
+    def row(length, ends):
+        sfs = [{"id": "x%d" % index, "name": "wire", "ports": [{"id": "p"}, {"id": "q"}]} for index in range(length)]
+        ways = [("sf:x%d:q" % index, "sf:x%d:p" % (index + 1)) for index in range(length - 1)]
+        return {"sffg": {"SFs": sfs, "saps": [sap("a"), sap("b")], "flowrules": rules(*(ways + ends(length - 1)))}}
+
+    def through(last):
+        return [("service-access-point:a", "sf:x0:p"), ("sf:x%d:q" % last, "service-access-point:b")]
+
+    def expanded(body):
+        return recursion.expand(sffg.parse(body, "g"), resolved(body, [graph_of("t", "wire")], {"t": wire}).parts)
+
+    assert len(expanded(row(30, through)).rules) == 122
+    assert "go through 62 ports in a row" in raises(Conflict, lambda: expanded(row(31, through))).message
+    expanded(row(40, lambda last: [("sf:x%d:q" % last, "sf:x0:p")]))  # a circle
+
+
 def test_a_graph_that_is_made_of_itself_is_refused_with_the_chain_of_names():
     circle = {"a": chain("two"), "b": chain("three"), "c": chain("one")}
     known = [graph_of("a", "one"), graph_of("b", "two"), graph_of("c", "three")]

@@ -69,6 +69,17 @@ def test_an_image_that_is_not_what_it_should_be_is_refused_and_nothing_is_left(p
     assert place.world() == before and place.ask("GET", "/graphs")["graphs"] == []
 
 
+def test_a_dry_run_brings_no_image(place, web):
+    web.say("/v2/nf_capability/dry/", {"list": [{"id": "dry", "template": dict(TEMPLATE, name="dry", sha256="2" * 64)}]})
+    web.say("/v2/nf_capability/unknown/", {"list": [{"id": "unknown", "template": dict(TEMPLATE, name="unknown")}]})
+    body = graph("g", [LAN, WAN], [sf("d", "dry", "a", "b")], *both("1", "lan", "d:a"))
+    plan = place.ask("PUT", "/graphs/g?dry-run=1", body)["plan"]
+    assert [line for line in plan if "2" * 64 + ".tgz" in line]
+    body["sffg"]["SFs"][0]["name"] = "unknown"
+    assert "a dry run brings none" in place.ask("PUT", "/graphs/g?dry-run=1", body, 409)["message"]
+    assert not [path for path, _ in web.asked if "image" in path]
+
+
 def test_a_tenants_template_reaches_no_other_server(place, web):
     with Web() as inside:
         template = dict(TEMPLATE, **{"uri-image": inside.url + "/secret", "sha256": "1" * 64})

@@ -17,6 +17,7 @@ from . import sffg
 from .errors import BadGraph, Conflict
 
 DEEPEST = 24  # graphs within graphs: the switch follows a packet through 64 links in a row, and this is there and back
+WAY = 60  # joints in a row that the switch surely follows a packet through
 BETWEEN = "/"  # in ids: a graph's own have none
 
 
@@ -39,11 +40,41 @@ def expand(graph, parts):
 
     parts: {sf id: {"body": the graph that its template is, "ports": {port id: SAP id}}}, of "gw" as well as of "gw/fw".
     Ids, places and references inside begin with the id of the function: gw/fw.  Raises Conflict if that is larger than a graph
-    may be.
+    may be, or if the switch would not follow a packet through all of it.
     """
     sfs, rules = [], []
     _expand(graph, "", {}, parts, {}, sfs, rules)
+    _check_way(rules)
     return sffg.Graph(graph.id, graph.name, graph.body, sfs, graph.saps, rules, graph.gateway)
+
+
+def _check_way(rules):
+    """Raise Conflict if packets may go through more joints in a row than the switch follows; it drops them then, and says
+    nothing.  Ways that begin in a circle are not counted: what goes round for ever is dropped rightly."""
+    onward, before, length = {}, {}, {}  # by the port by which packets come: those they come by next; how many lead there; joints so far
+    for rule in rules:
+        for kind, port in rule.actions:
+            if kind == "output" and port.startswith(("up:", "down:")):
+                onward.setdefault(rule.port_in, []).append(_other_end(port))
+                before[_other_end(port)] = before.get(_other_end(port), 0) + 1
+    ready = [port for port in onward if port not in before]
+    while ready:
+        port = ready.pop()
+        for end in onward.get(port, ()):
+            length[end] = max(length.get(end, 0), length.get(port, 0) + 1)
+            before[end] -= 1
+            if not before[end]:
+                ready.append(end)
+    longest = max(list(length.values()) + [0])
+    if longest > WAY:
+        raise Conflict("", "packets may go through %d ports in a row of functions that are graphs, and the switch follows them "
+                       "through %d" % (longest, WAY))
+
+
+def _other_end(port):
+    """Return the end of a joint by which comes what is sent to the other one."""
+    kind, _, joint = port.partition(":")
+    return ("down:" if kind == "up" else "up:") + joint
 
 
 def joints(parts):

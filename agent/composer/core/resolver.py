@@ -29,7 +29,7 @@ Resolved = namedtuple("Resolved", ("images", "parts", "choices"))
 ENVIRONMENTS = ("native", "openflow-switch", "docker", "dpdk", "virtual-machine-kvm")  # the best first
 ENVIRONMENT = "vnf-type"  # among constraints: an execution environment, or several, the best first
 TINY = 1e-6  # MiB or cores: what sums of parts may be off
-MOST = 4096  # templates that are looked at for one graph
+MOST = 4096  # templates that are graphs, and are looked at for one graph: each may have some more in it
 
 # A template that can be it.  kind: its execution environment, of a graph the worst in it; rank: the smaller the better;
 # cost: what it takes of what is left of the node; resolved: itself and what it is made of
@@ -119,13 +119,13 @@ class _Search:
 
     def candidate(self, template, sf, name, chain, index):
         """Return a _Candidate, or why the template cannot be it."""
-        self.seen += 1
-        if self.seen > MOST:
-            raise Conflict(sf.where, "more than %d templates would have to be looked at: name one" % MOST)
         try:
             template, inner = _opened(template, self.offer)
         except (ValueError, Refused) as error:
             return "its graph is wrong: %s" % error
+        self.seen += inner is not None
+        if self.seen > MOST:
+            raise Conflict(sf.where, "more than %d templates that are graphs would have to be looked at: name one" % MOST)
         before = self.placed["parts" if inner else "sfs"].get(name)
         stays = bool(before) and (before["name"], before["template"], before["digest"]) == (
             sf.name, template["name"], template["digest"])
