@@ -114,6 +114,7 @@ def test_a_filter_that_is_none_is_refused(function):
     for filters, said in (
             ("icmp; all 80", "all 80: all has no port; right would be all, or tcp 80"),
             ("udp 53-", "udp 53-: 53- is not a port; right would be udp 80 or udp 8000-8080"),
+            (";", ";: copies nothing; right would be all, tcp 80, udp or icmp"),
             ("http", "http: does not know http; right would be all, tcp 80, udp or icmp"),
             ("tcp 80 443", "tcp 80 443: more than two words; right would be tcp 80; tcp 443")):
         assert one.run("start", IDS_FILTER=filters) == 1

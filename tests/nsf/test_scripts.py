@@ -147,6 +147,7 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
      "VNFM_AGENT=10.77.0.1: not an IPv4 address with a port; right would be 10.77.0.1:8080"),
     ("vnfm", {"SF_ADDRESSES": "eth0=10.77.0.2/24", "VNFM_FIREWALLS": "many"},
      "VNFM_FIREWALLS=many: not a number from 1 to 16; right would be 1"),
+    ("load-balancer", {"LB_BRANCHES": " "}, "LB_BRANCHES= : names no branch; right would be eth1"),
     ("load-balancer", {"LB_IDLE": "0"}, "LB_IDLE=0: not a number of seconds from 1 to 86400; right would be 600"),
     ("ipsec", {"IPSEC_PEER": "peer"}, "IPSEC_PEER=peer: not an IPv4 address; right would be 192.168.1.1"),
     ("ipsec", {"IPSEC_ID": "near }"}, "IPSEC_ID=near }: not a name; right would be 192.168.2.1 or gateway@example.org"),
@@ -154,7 +155,8 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
      "IPSEC_SECRET: has a quote, a backslash or a line break; right would be 0s and its base64"),
     ("ipsec", {"IPSEC_SECRET": "short"},
      "IPSEC_SECRET: has less than 8 characters; right would be what head -c 24 /dev/urandom | base64 says"),
-    ("ipsec", {"IPSEC_SECRET": "long enough"}, "IPSEC_NETWORKS: names no network; right would be 10.2.0.0/16"),
+    ("ipsec", {"IPSEC_SECRET": "long enough", "IPSEC_NETWORKS": " "},
+     "IPSEC_NETWORKS: names no network; right would be 10.2.0.0/16"),
     ("ipsec", {"IPSEC_SECRET": "long enough", "IPSEC_NETWORKS": "10.2.0.0/16,10.3.0.0/16"},
      "IPSEC_NETWORKS=10.2.0.0/16,10.3.0.0/16: not an IPv4 address with a prefix length; right would be 192.168.1.1/24"),
     ("captive-portal", {"PORTAL_TIME": "0"},
@@ -167,7 +169,7 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     ("vpn", {}, "VPN_PEER_KEY: not 32 bytes in base64; right would be what wg pubkey of the key of the peer says"),
     ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 42 * "A" + "B="},
      "VPN_KEY: not 32 bytes in base64; right would be what wg genkey says"),
-    ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 43 * "A" + "="},
+    ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 43 * "A" + "=", "VPN_NETWORKS": " "},
      "VPN_NETWORKS: names no network; right would be 10.2.0.0/16"),
 ])
 def test_a_bad_variable_is_refused_with_what_would_be_right(function, name, variables, said):
