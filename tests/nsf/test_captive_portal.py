@@ -57,6 +57,21 @@ def test_who_accepts_passes_and_others_do_not(portal):
     assert not seen(guest, outside, 443, within=NOTHING)
 
 
+def test_who_asks_slowly_is_answered_before_he_has_asked(portal):
+    guest, outside, one = portal
+    with guest.socket() as mouth:
+        mouth.connect(("192.168.1.3", 80))
+        mouth.settimeout(0.4)
+        for _ in range(18):
+            mouth.send(b"GET\r\n")
+            try:
+                assert mouth.recv(8) == b"HTTP/1.0"
+                return
+            except TimeoutError:
+                continue
+    assert False, "a process is taken up for as long as he likes"
+
+
 def test_it_is_all_the_same_what_is_asked(portal):
     guest, outside, one = portal
     page = ask(guest, "192.168.1.3")
