@@ -159,6 +159,8 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
      "IPSEC_NETWORKS: names no network; right would be 10.2.0.0/16"),
     ("ipsec", {"IPSEC_SECRET": "long enough", "IPSEC_NETWORKS": "10.2.0.0/16,10.3.0.0/16"},
      "IPSEC_NETWORKS=10.2.0.0/16,10.3.0.0/16: not an IPv4 address with a prefix length; right would be 192.168.1.1/24"),
+    ("ipsec", {"IPSEC_SECRET": "long enough", "IPSEC_NETWORKS": "0.0.0.0/0", "IPSEC_GATEWAY": "192.168.2.9"},
+     "IPSEC_GATEWAY: leads to nobody, as 0.0.0.0/0 is in the tunnel; right would be IPSEC_PEER, too"),
     ("captive-portal", {"PORTAL_TIME": "0"},
      "PORTAL_TIME=0: not a number of seconds from 1 to 31536000; right would be 3600"),
     ("captive-portal", {"PORTAL_ADDRESS": "portal"},
@@ -169,6 +171,9 @@ def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     ("vpn", {}, "VPN_PEER_KEY: not 32 bytes in base64; right would be what wg pubkey of the key of the peer says"),
     ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 42 * "A" + "B="},
      "VPN_KEY: not 32 bytes in base64; right would be what wg genkey says"),
+    ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 43 * "A" + "=", "VPN_NETWORKS": "0.0.0.0/0",
+             "VPN_GATEWAY": "192.168.2.9"},
+     "VPN_GATEWAY: leads to nobody, as 0.0.0.0/0 is in the tunnel; right would be VPN_PEER, too"),
     ("vpn", {"VPN_PEER_KEY": 43 * "A" + "=", "VPN_KEY": 43 * "A" + "=", "VPN_NETWORKS": " "},
      "VPN_NETWORKS: names no network; right would be 10.2.0.0/16"),
 ])
