@@ -143,7 +143,7 @@ ask() {
 settle() {
     compare
     for name in $surplus; do
-        ask --terminate --child "$name" || :
+        ask --terminate --child "$name" --timeout -1 || : # a peer that is silent is not waited for, either
     done
     [ "$peer" ] && [ "$missing" ] || return 0
     uptime

@@ -55,6 +55,11 @@ def test_a_network_comes_and_goes_and_the_others_lose_no_packet(tunnel):
         assert calls.run("start") == 0, calls.said
         assert calls.run("update", IPSEC_NETWORKS="10.2.0.0/24") == 0, calls.said
     assert not pings(near, "10.2.1.9", within=0.2)
+    assert calls.run("update", IPSEC_NETWORKS="10.2.0.0/24 10.2.1.0/24") == 0, calls.said
+    assert pings(near, "10.2.1.9")
+    assert waits.run("pause") == 0, waits.said
+    assert calls.run("update", IPSEC_NETWORKS="10.2.0.0/24") == 0, "the peer is silent"
+    assert not pings(near, "10.2.1.9", within=0.2)
 
 
 def test_it_runs_from_start_to_stop_and_says_so(tunnel):
