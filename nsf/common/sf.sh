@@ -88,6 +88,7 @@ kernel() {
     value=$1
     shift
     for setting; do
+        case ${SF_PAUSED-}$value$setting in yes1*forward*) continue ;; esac # resume makes it forward
         [ ! -e "/proc/sys/net/$setting" ] || echo "$value" >"/proc/sys/net/$setting"
     done
 }
@@ -168,7 +169,9 @@ join() {
         case " $SF_PORTS " in *" $port "*) ;; *) lines="${lines}link set $port nomaster$newline" ;; esac
     done
     set -f
-    batch "$lines${settings}link set br0 up${1:+ type bridge $*}"
+    state=up
+    [ -z "${SF_PAUSED-}" ] || state=down
+    batch "$lines${settings}link set br0 $state${1:+ type bridge $*}"
 }
 
 # joined: end as `status` does for a function that is a bridge, unless all is well

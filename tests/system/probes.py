@@ -56,6 +56,10 @@ class Probe:
         missing = set(range(self.first, self.sent)) - self._seen
         self.lost = max(0, len(missing) - (self._not_read() - self._unread))
 
+    def heard(self):
+        """Return how many packets have come so far."""
+        return len(self._seen)
+
     def _not_read(self):
         """Return how many packets the switch's sockets had no room for."""
         return sum(map(int, re.findall(r",d(\d+)\)", self._node.run("ss", "-0mH").stdout)))

@@ -1,5 +1,6 @@
 """Updates: what a PUT changes takes effect, and what it does not change is not touched."""
 import copy
+import time
 
 import pytest
 
@@ -209,3 +210,22 @@ def test_jobs_of_two_graphs_interleave(place):
     assert place.status("slow")["state"] == "deploying" and not answer
     thread.join()
     assert answer[0] == 201
+
+
+@pytest.mark.parametrize("name, variables", [
+    ("firewall", {"FIREWALL_RULES": "drop tcp %d"}), ("load-balancer", {"LB_IDLE": "%d"}), ("ids-mirror", {"IDS_FILTER": "tcp %d"})])
+def test_what_is_paused_stays_paused_while_it_is_changed(place, name, variables):
+    def body(number):
+        return graph("g", [LAN, WAN], [sf("x", name, "a", "b", *["c"] * (name == "ids-mirror"), **{
+            key: value % number for key, value in variables.items()})], *both("1", "lan", "x:a"), *both("2", "x:b", "wan"))
+
+    place.put(body(1))
+    with Probe(place) as probe:
+        place.ask("POST", "/graphs/g/functions/x/pause")
+        time.sleep(0.05)
+        before = probe.heard()
+        for number in range(2, 7):
+            place.put(body(number))
+        assert probe.heard() == before
+        place.ask("POST", "/graphs/g/functions/x/resume")
+        assert pings(place.lan, place.wan.ip) and probe.heard() > before

@@ -57,7 +57,8 @@ def update(old, new):
         return
     before, after = [set([port["number"] for port in sf["ports"]]) for sf in (old, new)]
     yield from _awake(new)
-    yield _script(new, "update", (("SF_PORTS_ADDED", _inside(after - before)), ("SF_PORTS_REMOVED", _inside(before - after))))
+    told = [("SF_PORTS_ADDED", _inside(after - before)), ("SF_PORTS_REMOVED", _inside(before - after))]
+    yield _script(new, "update", told + [("SF_PAUSED", "yes")] * (new["state"] == "paused"))
     if new["state"] == "paused":
         yield from pause(new)
 
