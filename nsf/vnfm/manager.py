@@ -23,6 +23,7 @@ STALE = 412  # of an answer: what was read is not what is there any more
 LIMIT = 120  # seconds for an answer: that to a change comes when it is done
 SOON = 0.5  # seconds until a graph that is being changed is looked at again
 LONGEST = 300  # seconds between two tries of what fails
+SAID = "/run/manager.said"  # since when nothing works, in seconds of the node's life, and what was said at last; for status
 
 
 class Agent:
@@ -159,13 +160,15 @@ def main(address, firewalls, rate, most, look):
     host, _, port = address.partition(":")
     agent = Agent((host, int(port)), os.environ.get("VNFM_USER", ""), os.environ.get("VNFM_PASSWORD", ""))
     manager = Manager(agent, "/graphs/" + os.environ["SF_GRAPH"], int(firewalls), int(rate), int(most))
-    pause = SOON
+    pause, since = SOON, None  # since when nothing works
     while True:
         try:
-            pause = SOON if manager.look() else int(look)
+            pause, since, said = SOON if manager.look() else int(look), None, ""
         except (OSError, ValueError, LookupError) as error:
-            print("vnfm: %r" % error, file=sys.stderr)
-            pause = min(2 * pause, LONGEST)
+            pause, since = min(2 * pause, LONGEST), since or time.monotonic()
+            said = "%d %s\n" % (since, " ".join(str(error).split()))
+        with open(SAID, "w") as file:
+            file.write(said)
         time.sleep(pause)
 
 

@@ -67,14 +67,15 @@ PLACES = [
     ("SFs[0].variables", [], 'an object of "NAME": "value"'),
     ("SFs[0].variables", {"A": 5}, "a string", "SFs[0].variables.A"),
     ("SFs[0].variables", {"A": "a\0b"}, "without NUL", "SFs[0].variables.A"),
-    ("SFs[0].variables", {"A": "x" * 4097}, "4096", "SFs[0].variables.A"),
+    ("SFs[0].variables", {"A": "x" * 65537}, "65536", "SFs[0].variables.A"),
     ("SFs[0].variables", {"A-B": ""}, "letters, digits and _", "SFs[0].variables.A-B"),
     ("SFs[0].variables", {"": ""}, "letters", "SFs[0].variables."),
     ("SFs[0].variables", {"1A": ""}, "letters", "SFs[0].variables.1A"),
     ("SFs[0].variables", {"a=b": ""}, "letters", "SFs[0].variables.a=b"),
 ]
-PLACES += [("SFs[0].variables", {name: "x"}, "SF_*, LD_*, PATH, HOME, IFS, ENV", "SFs[0].variables." + name)
-     for name in ("PATH", "HOME", "IFS", "ENV", "SF_ID", "SF_", "LD_PRELOAD")]
+PLACES += [("SFs[0].variables", {name: "x"}, "SF_*, LD_*, LC_*", "SFs[0].variables." + name)
+     for name in ("PATH", "HOME", "IFS", "ENV", "SF_ID", "SF_", "LD_PRELOAD", "OPTIND", "PYTHONPATH", "GCONV_PATH", "XTABLES_LIBDIR",
+                  "TC_LIB_DIR", "OPENSSL_CONF")]
 PLACES += [
     ("SFs[0].ports", {}, "should be a list"), ("SFs[0].ports[0]", "a", "should be an object"),
     ("SFs[0].ports[0].id", GONE, "is missing"), ("SFs[0].ports[0].id", "a b", "1 to 64"),

@@ -158,6 +158,8 @@ REFUSED = (
     ([NFT], Node(), wanting(vnf_type="docker"), "is native, wanted is docker"),
     ([NFT], Node(), wanting(vnf_type=["docker", "dpdk"]), "is native, wanted is docker or dpdk"),
     ([NFT], Node(), wanting(vnf_type={}), "is native, wanted is {}"),
+    ([dict(NFT, variables={"FIREWALL_RULES": {}})], Node(), ("firewall", 2, {"variables": {"FIREWALL_RULE": "x"}}),
+     "unknown variable 'FIREWALL_RULE', the nearest known is FIREWALL_RULES"),
     ([NFT], Node(), ("firewall", 0), "has 2 ports, wanted are 0"),
     ([NFT], Node(), ("firewall", 3), "has 2 ports, wanted are 3"),
     ([BRIDGE], Node(), ("bridge", 1), "has 2 to any number of ports, wanted are 1"),

@@ -1,4 +1,7 @@
 """The manager of network functions as a daemon; what it does with an agent is in tests/system/test_vnfm.py."""
+import os
+import time
+
 import pytest
 
 
@@ -41,6 +44,19 @@ def test_paused_it_stands_still(manager):
     for script, states in ("pause", "T"), ("resume", "SR"):
         assert manager.run(script) == 0, manager.said
         assert manager.node.run("ps", "-o", "stat=", "-p", pid(manager)).stdout[0] in states
+
+
+def test_one_that_can_do_nothing_says_so_after_a_while(manager):
+    said = manager.home + "/run/manager.said"
+    while not os.path.exists(said) or not os.path.getsize(said):
+        time.sleep(0.02)
+    assert manager.run("pause") == manager.run("status") == 0, "it may still come"
+    with open(said) as file:
+        since, _, why = file.read().partition(" ")
+    with open(said, "w") as file:
+        file.write("%d %s" % (int(since) - 20, why))  # 20 seconds later
+    assert manager.run("status") == 1
+    assert manager.said == "manager: can do nothing: [Errno 101] Network is unreachable"
 
 
 def test_one_that_has_died_is_not_running_and_is_started_again(manager):

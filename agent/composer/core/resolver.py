@@ -13,7 +13,7 @@ Paper, 4.1, 4.4, 5.6.
 from collections import namedtuple
 
 from . import recursion, sffg, templates
-from .errors import BadGraph, Conflict, Refused, listed, show
+from .errors import BadGraph, Conflict, Refused, listed, show, unknown
 from .templates import GRAPH
 
 # What the node offers.  types: execution environments; has(dependency), has_accelerator(name); memory, cpu: MiB and cores
@@ -193,6 +193,10 @@ class _Search:
         missing = [name for name in template.get("accelerators", ()) if not offer.has_accelerator(name)]
         if missing:
             return "this node has no accelerator for %s" % listed(missing, " and ")
+        known = template.get("variables")
+        for name in sorted(sf.variables) if known is not None and sf.where.startswith("SFs") else ():  # [U]: others ignore it
+            if name not in known:
+                return unknown(name, known, "variable")
         for attribute in sorted(sf.constraints):
             offered, wanted = template.get("attributes", {}).get(attribute), sf.constraints[attribute]
             if attribute != ENVIRONMENT and not _meets(offered, wanted):

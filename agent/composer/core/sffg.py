@@ -31,7 +31,11 @@ RULE_KEYS = ("id", "priority", "match", "actions")
 MOST = {"SFs": 1024, "VNFs": 1024, "saps": 4096, "end-points": 4096, "flowrules": 8192, "flow-rules": 8192}
 MOST_OTHERS = 64  # ports of a function, variables of a VNF
 GATEWAY = "default-gateway"  # the one type of node-config
-RESERVED = ("PATH", "HOME", "IFS", "ENV")  # variables that no graph may set
+# Variables that no graph may set: the agent's, and those that tell a shell or a program what to load or how to read.
+RESERVED = ("PATH", "HOME", "IFS", "ENV", "OPTIND", "PS4", "TMPDIR", "SHELLOPTS")
+RESERVED_BEGINS = ("SF_", "LD_", "LC_", "BASH", "PYTHON", "GLIBC_", "MALLOC_", "OPENSSL_", "STRONGSWAN_")
+RESERVED_ENDS = ("_PATH", "LIBDIR", "LIB_DIR")
+LONGEST_VARIABLE = 65536  # letters: the kernel takes 128 KiB in UTF-8
 
 
 def parse(body, wanted=None):
@@ -196,11 +200,12 @@ def _variables(one, where, dialect):
         if not name or len(name) > 64 or name[0] in "0123456789" \
                 or not all(["A" <= c <= "Z" or "a" <= c <= "z" or "0" <= c <= "9" or c == "_" for c in name]):
             raise BadGraph(place, "%s: a variable's name is of letters, digits and _, 64 at most" % show(name))
-        if name in RESERVED or name.startswith("SF_") or name.startswith("LD_"):
-            raise BadGraph(place, "%s is not for a graph to set: SF_*, LD_*, %s are the agent's"
-                           % (name, ", ".join(RESERVED)))
+        if name in RESERVED or any([name.startswith(begin) for begin in RESERVED_BEGINS]) \
+                or any([name.endswith(end) for end in RESERVED_ENDS]):
+            raise BadGraph(place, "%s is not for a graph to set, nor are %s" % (name, ", ".join(
+                [begin + "*" for begin in RESERVED_BEGINS] + ["*" + end for end in RESERVED_ENDS] + list(RESERVED))))
         try:
-            result[name] = values.text(value)
+            result[name] = values.text(value, LONGEST_VARIABLE)
         except ValueError as error:
             raise BadGraph(place, "%s: should be %s" % (show(value), error))
     return result

@@ -20,6 +20,7 @@ _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./
 
 ANYWHERE = "0-1023"  # cores, in the words of taskset(1): those that are not there do not count
 
+SHOWN = 1024  # letters of a variable's value, in a line
 SECRETS = ("SECRET", "PASSWORD", "KEY", "TOKEN")  # in the names of variables
 
 Step = namedtuple("Step", ("verb", "words", "stdin", "env"))
@@ -100,7 +101,8 @@ def line(step):
     if step.verb == "ip":
         return "ip " + _words(words)
     if step.verb == "script":
-        env = _words(["%s=%s" % (name, "..." if _is_secret(name) else value) for name, value in step.env])
+        env = _words(["%s=%s" % (name, "..." if _is_secret(name) else value if len(value) <= SHOWN else value[:SHOWN] + "...")
+                      for name, value in step.env])
         return "env %s %sip netns exec %s %s/%s" % (
             env, "taskset -c %s " % words[4] if words[4] else "", words[0], words[2], _words(words[3:4] + words[5:]))
     if step.verb == "fetch":
