@@ -4,16 +4,12 @@ Output comes through a pipe.  A script may leave daemons behind, which would hol
 and their end of it is open for reading too and never blocks, so a daemon that talks when nobody listens any more, or
 when the agent is gone, is neither stopped nor held up; what the pipe has no room for is lost.  Nobody can fill the
 memory with what he says: of a script the last lines are kept, and one that says too much is read no longer.
-
-A child that is to be on some cores is born there, and so is all that it starts: the agent, which has one thread, binds itself
-while it starts one.
 """
 import fcntl
 import os
 import signal
 import subprocess
 
-from . import cores
 from .core.errors import UNBORN
 
 GRACE = 2  # seconds from SIGTERM to SIGKILL, and from there until nobody waits any more
@@ -60,9 +56,9 @@ class Output:
         return said if self.size < PIPE or not self.tail else said + "\nand too much: of what is beyond %d bytes, some is lost" % PIPE
 
 
-def start(loop, argv, stdin, environ, limit, done, leaves, more=lambda: False, born=None):
+def start(loop, argv, stdin, environ, limit, done, leaves, more=lambda: False):
     """Start a child; call done(exit status, None at the limit or UNBORN, output).  leaves: it may leave daemons behind;
-    more(): at the limit, whether it may go on for as long again; born: the set of cores that it is to be on, None for any."""
+    more(): asked at the limit, whether it may go on for as long again."""
     output = text = None
     try:
         output = Output(loop, TALK, TAIL) if leaves else Output(loop, OUTPUT, 0)
@@ -72,8 +68,8 @@ def start(loop, argv, stdin, environ, limit, done, leaves, more=lambda: False, b
             text = os.memfd_create("input")
             os.write(text, stdin.encode())
             os.lseek(text, 0, os.SEEK_SET)
-        child = _bear(born, argv, stdin=text if stdin else subprocess.DEVNULL, stdout=output.far, stderr=output.far,
-                      env=environ, cwd="/", start_new_session=True)
+        child = subprocess.Popen(argv, stdin=text if stdin else subprocess.DEVNULL, stdout=output.far, stderr=output.far,
+                                 env=environ, cwd="/", start_new_session=True)
     except OSError as error:
         if output:
             os.close(output.end)
@@ -120,18 +116,6 @@ def start(loop, argv, stdin, environ, limit, done, leaves, more=lambda: False, b
 
     state["timer"] = loop.at(limit, over)
     loop.watch(child.pid, ended)
-
-
-def _bear(born, argv, **options):
-    """Return a new child that is on a set of cores, if it is to be."""
-    if not born:
-        return subprocess.Popen(argv, **options)
-    own = cores.allowed()
-    os.sched_setaffinity(0, born)
-    try:
-        return subprocess.Popen(argv, **options)
-    finally:
-        os.sched_setaffinity(0, own)
 
 
 def _never_blocking(output):

@@ -5,6 +5,9 @@ A function is bound by the affinity of its processes, as by taskset(1): that nee
 and works on every kernel.  A cpuset would need the controller, cpuset.mems, and the same of each group above, to gain one
 thing: that a function cannot leave it.  But who is root leaves a group, too; this is a place, not a prison.  The threads
 of the switch are everywhere.
+
+What a script leaves behind is bound when the script has ended, its threads too, and so all that it will start.  The script
+itself runs where there is room: bound, the scripts of a large graph would wait for each other.
 """
 import os
 
@@ -34,11 +37,6 @@ def usable(wanted=""):
     """Return the set of cores that functions may be on: of `wanted`, as "0-1,3", those that are there; all if it names none."""
     there = os.sched_getaffinity(0)
     return there & _numbers(wanted) or there
-
-
-def allowed():
-    """Return the set of cores that this process may be on, those that are off now included."""
-    return _numbers(read("/proc/self/status").partition("Cpus_allowed_list:")[2].split()[0])
 
 
 def groups(cores, folder="/sys/devices/system/cpu"):

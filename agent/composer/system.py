@@ -15,6 +15,7 @@ from .core.errors import UNBORN, Refused, StepFailed, failed
 
 COMMAND_LIMIT, SCRIPT_LIMIT = 60, 30  # seconds; ovs-vsctl and ovs-ofctl have shorter ones of their own
 FETCH_LIMIT, STALL_LIMIT = 300, 15  # seconds of a fetch, and of those in which nothing comes
+LEAVING = ("start", "update", "resume")  # scripts that may leave daemons behind
 CALLS = 8  # programs at one time, of all lists: the switch turns away more
 SLICE = 0.005  # seconds of work in this process before the loop turns
 AT_ONCE = 32  # children of one list of steps
@@ -145,9 +146,13 @@ class System:
         yield
 
     def _bind(self, namespace, wanted):
+        self._bind_all(namespace, wanted)
+        yield
+
+    def _bind_all(self, namespace, wanted):
+        """Bind whatever runs of a function now, and so what that will start."""
         grouped = any([os.path.exists(door) for door in self.groups.doors(namespace)])
         cores.bind(lambda: self.groups.pids(namespace) if grouped else netns.processes([namespace]), cores.usable(wanted))
-        yield
 
     def _children(self, wanted, results, done):
         """Start the children of a list of steps, AT_ONCE at a time."""
@@ -242,7 +247,7 @@ class System:
     def _child(self, step, index, results):
         """Return a function that performs a `run` or `script` step."""
         def start(ended):
-            words, limit, born = step.words, COMMAND_LIMIT, None
+            words, limit = step.words, COMMAND_LIMIT
             if step.verb == "run":
                 if self.calls == CALLS:
                     self.waiting.append(lambda: start(ended))
@@ -250,7 +255,6 @@ class System:
                 self.calls += 1
             if step.verb == "script":
                 (space, home, image, name, on), limit = words[:5], SCRIPT_LIMIT
-                born = cores.usable(on) if on else None
                 words = ("sh", "-c", JOIN, "join",
                          " ".join([door for door in self.groups.doors(space) if os.path.exists(door)]),
                          "ip", "netns", "exec", space, "sh", "-c", self.enter, "enter", home, image,
@@ -261,10 +265,12 @@ class System:
                     self.calls -= 1
                     if self.waiting:
                         self._soon(self.waiting.pop(0))
+                if step.verb == "script" and on and name in LEAVING:
+                    self._bind_all(space, on)
                 results[index] = output if code == 0 else StepFailed(steps.line(step), _ending(code, limit, output), code)
                 ended()
 
-            self.start(words, step.stdin, step.env, limit, finish, step.verb == "script", born)
+            self.start(words, step.stdin, step.env, limit, finish, step.verb == "script")
         return start
 
     def _fetch(self, step, index, results):
@@ -289,8 +295,8 @@ class System:
             children.start(self.loop, words, "", self.environ, STALL_LIMIT, finish, False, grows)
         return start
 
-    def start(self, argv, stdin, env, limit, done, leaves=False, born=None):
-        children.start(self.loop, argv, stdin, dict(self.environ, **dict(env)), limit, done, leaves, born=born)
+    def start(self, argv, stdin, env, limit, done, leaves=False):
+        children.start(self.loop, argv, stdin, dict(self.environ, **dict(env)), limit, done, leaves)
 
 
 def _unpack(image, digest, folder):

@@ -1,4 +1,4 @@
-"""Cores: what the kernel says of them, and that a child is born where it is to be, and the agent is where it was."""
+"""Cores: what the kernel says of them, and that processes are bound with all their threads."""
 import json
 import os
 import subprocess
@@ -6,8 +6,7 @@ import subprocess
 import pytest
 
 import world
-from composer import children, cores
-from composer.loop import Loop
+from composer import cores
 from graphs import graph, sf
 
 THERE = sorted(os.sched_getaffinity(0))
@@ -35,20 +34,6 @@ def test_groups_are_of_the_largest_cache_that_not_all_share(tmp_path, said, foun
 def test_of_those_that_are_wanted_the_ones_that_are_there_can_be_had():
     assert cores.usable() == cores.usable("9999") == cores.usable("") == set(THERE)
     assert cores.usable("%d,9998-9999" % THERE[-1]) == set(THERE[-1:])
-    assert cores.allowed() >= set(THERE)
-
-
-def test_a_child_is_born_where_it_is_to_be_and_the_agent_stays_where_it_is():
-    needs_two()
-    for argv, code in ((["sh", "-c", "grep Cpus_allowed_list /proc/self/status & wait"], 0), (["/no/such/program"], None)):
-        loop, ended = Loop(log=print), []
-        children.start(loop, argv, "", {"PATH": os.environ["PATH"]}, 10, lambda *how: (ended.extend(how), loop.stop()), True,
-                       born={THERE[-1]})
-        assert sorted(os.sched_getaffinity(0)) == THERE
-        if code is not None:
-            loop.run()
-            assert ended[0] == code and ended[1].split() == ["Cpus_allowed_list:", str(THERE[-1])]
-        loop.close()
 
 
 def test_threads_and_what_is_started_meanwhile_are_bound_and_what_has_ended_is_no_surprise():
