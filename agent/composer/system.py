@@ -15,7 +15,6 @@ from .core.errors import UNBORN, Refused, StepFailed, failed
 
 COMMAND_LIMIT, SCRIPT_LIMIT = 60, 30  # seconds; ovs-vsctl and ovs-ofctl have shorter ones of their own
 FETCH_LIMIT, STALL_LIMIT = 300, 15  # seconds of a fetch, and of those in which nothing comes
-LEAVING = ("start", "update", "resume")  # scripts that may leave daemons behind
 CALLS = 8  # programs at one time, of all lists: the switch turns away more
 SLICE = 0.005  # seconds of work in this process before the loop turns
 AT_ONCE = 32  # children of one list of steps
@@ -146,13 +145,10 @@ class System:
         yield
 
     def _bind(self, namespace, wanted):
-        self._bind_all(namespace, wanted)
-        yield
-
-    def _bind_all(self, namespace, wanted):
         """Bind whatever runs of a function now, and so what that will start."""
         grouped = any([os.path.exists(door) for door in self.groups.doors(namespace)])
         cores.bind(lambda: self.groups.pids(namespace) if grouped else netns.processes([namespace]), cores.usable(wanted))
+        yield
 
     def _children(self, wanted, results, done):
         """Start the children of a list of steps, AT_ONCE at a time."""
@@ -254,19 +250,17 @@ class System:
                     return
                 self.calls += 1
             if step.verb == "script":
-                (space, home, image, name, on), limit = words[:5], SCRIPT_LIMIT
+                (space, home, image, name), limit = words[:4], SCRIPT_LIMIT
                 words = ("sh", "-c", JOIN, "join",
                          " ".join([door for door in self.groups.doors(space) if os.path.exists(door)]),
                          "ip", "netns", "exec", space, "sh", "-c", self.enter, "enter", home, image,
-                         "up" if name in ("start", "update") else "", self.checksums, name) + words[5:]
+                         "up" if name in ("start", "update") else "", self.checksums, name) + words[4:]
 
             def finish(code, output):
                 if step.verb == "run":
                     self.calls -= 1
                     if self.waiting:
                         self._soon(self.waiting.pop(0))
-                if step.verb == "script" and on and name in LEAVING:
-                    self._bind_all(space, on)
                 results[index] = output if code == 0 else StepFailed(steps.line(step), _ending(code, limit, output), code)
                 ended()
 

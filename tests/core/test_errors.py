@@ -41,12 +41,10 @@ def test_a_step_is_a_line_that_a_person_could_type():
     assert (steps.line(steps.run("ovs-ofctl", "add-flows", "lsi1", "-", stdin="add a\nadd b\n"))
             == "printf '%s\\n' 'add a' 'add b' | ovs-ofctl add-flows lsi1 -")
     assert steps.line(steps.ip("netns", "add", "composer:g1:fw")) == "ip netns add composer:g1:fw"
-    assert (steps.line(steps.script("n", "/home", "/image", "start", [], ["1", "fw"], [("SF_ID", "fw")]))
+    assert (steps.line(steps.script("n", "/home", "/image", "start", ["1", "fw"], [("SF_ID", "fw")]))
             == "env SF_ID=fw ip netns exec n /image/start 1 fw")
-    assert steps.line(steps.script("n", "/home", "/image", "start", [], [], [("VPN_KEY", "hers"), ("VPN_PORT", "1")])).startswith(
+    assert steps.line(steps.script("n", "/home", "/image", "start", [], [("VPN_KEY", "hers"), ("VPN_PORT", "1")])).startswith(
         "env VPN_KEY=... VPN_PORT=1 ip netns exec n ")
-    assert (steps.line(steps.script("n", "/home", "/image", "start", [2, 3], ["1"], [("SF_ID", "fw")]))
-            == "env SF_ID=fw taskset -c 2,3 ip netns exec n /image/start 1")
     assert steps.line(steps.bind("composer:g1:fw", [0])) == "ip netns pids composer:g1:fw | xargs -n 1 taskset -apc 0"
     assert steps.line(steps.bind("n", [])) == "ip netns pids n | xargs -n 1 taskset -apc 0-1023"
     assert steps.line(steps.unpack("fw.tgz", "", "/x")) == "mkdir -p /x && tar -xzf fw.tgz -C /x"

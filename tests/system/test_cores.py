@@ -66,7 +66,7 @@ def test_neighbours_are_on_one_core_when_they_are_deployed_started_again_and_aft
     assert bound(place) == found
     dies_and_is_started_again(place)
     assert bound(place) == found
-    assert any(" taskset -c %d ip netns exec composer:g:v " % found["v"][0] in step for step in place.steps())
+    assert "ip netns pids composer:g:v | xargs -n 1 taskset -apc %d" % found["v"][0] in place.steps()
     for pid in [place.agent.pid] + place.node.pids("ovs-vswitchd"):
         assert os.sched_getaffinity(pid) == THERE
 

@@ -26,6 +26,7 @@ def start(sf):
     """Bring the function into the state that it is to have."""
     if sf["state"] != "stopped":
         yield _script(sf, "start")
+        yield from _bound(sf)
     if sf["state"] == "paused":
         yield from pause(sf)
 
@@ -59,6 +60,7 @@ def update(old, new):
     yield from _awake(new)
     told = [("SF_PORTS_ADDED", _inside(after - before)), ("SF_PORTS_REMOVED", _inside(before - after))]
     yield _script(new, "update", told + [("SF_PAUSED", "yes")] * (new["state"] == "paused"))
+    yield from _bound(new)
     if new["state"] == "paused":
         yield from pause(new)
 
@@ -68,7 +70,11 @@ def pause(sf):
 
 
 def resume(sf):
-    yield _script(sf, "resume") if "resume" in sf["scripts"] else signal(sf["netns"], "CONT")
+    if "resume" not in sf["scripts"]:
+        yield signal(sf["netns"], "CONT")
+        return
+    yield _script(sf, "resume")
+    yield from _bound(sf)
 
 
 def status(sf):
@@ -90,6 +96,12 @@ def destroy(sf):
     yield remove(sf["home"])
 
 
+def _bound(sf):
+    """Bind what a script has left behind to the function's cores, if it has some."""
+    if sf["cores"]:
+        yield bind(sf["netns"], sf["cores"])
+
+
 def _awake(sf):
     """Let a paused function go on if it was paused by a signal: no script of it would, either."""
     if sf["state"] == "paused" and "pause" not in sf["scripts"]:
@@ -102,8 +114,7 @@ def _script(sf, name, more=()):
     env = [("SF_ID", sf["id"]), ("SF_NAME", sf["name"]), ("SF_GRAPH", sf["graph"]), ("SF_PORTS", " ".join(ports)),
            ("SF_ADDRESSES", " ".join(addresses)),
            ("SF_DIR", "/run/sf")] + list(more) + [(key, sf["variables"][key]) for key in sorted(sf["variables"])]
-    arguments = [sf["lsi"], sf["id"], str(len(ports))] + ports
-    return script(sf["netns"], sf["home"], sf["folder"], name, sf["cores"], arguments, env)
+    return script(sf["netns"], sf["home"], sf["folder"], name, [sf["lsi"], sf["id"], str(len(ports))] + ports, env)
 
 
 def _inside(numbers):

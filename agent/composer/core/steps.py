@@ -37,10 +37,10 @@ def ip(*words):
     return Step("ip", words, "", ())
 
 
-def script(namespace, home, image, name, cores, arguments, env):
-    """Run script `name` of a function: `home` its private folder, `image` the folder of its unpacked bundle, `cores` those
-    that it and what it leaves behind are bound to, [] for any, `env` a tuple of (name, value)."""
-    return Step("script", (namespace, home, image, name, _list(cores)) + tuple(arguments), "", tuple(env))
+def script(namespace, home, image, name, arguments, env):
+    """Run script `name` of a function: `home` its private folder, `image` the folder of its unpacked bundle,
+    `env` a tuple of (name, value)."""
+    return Step("script", (namespace, home, image, name) + tuple(arguments), "", tuple(env))
 
 
 def ask(daemon, method, *words):
@@ -79,7 +79,7 @@ def fetch(url, path, most, client):
 
 def bind(namespace, cores):
     """Bind every process of a function to cores, [] for any: those that it has, and so what they will start."""
-    return Step("bind", (namespace, _list(cores)), "", ())
+    return Step("bind", (namespace, ",".join([str(core) for core in cores])), "", ())
 
 
 def mkdir(folder):
@@ -103,8 +103,7 @@ def line(step):
     if step.verb == "script":
         env = _words(["%s=%s" % (name, "..." if _is_secret(name) else value if len(value) <= SHOWN else value[:SHOWN] + "...")
                       for name, value in step.env])
-        return "env %s %sip netns exec %s %s/%s" % (
-            env, "taskset -c %s " % words[4] if words[4] else "", words[0], words[2], _words(words[3:4] + words[5:]))
+        return "env %s ip netns exec %s %s/%s" % (env, words[0], words[2], _words(words[3:]))
     if step.verb == "fetch":
         return _words(words[3:])
     if step.verb == "unpack":
@@ -132,10 +131,6 @@ def quote(word):
     if word and not word.strip(_PLAIN):
         return word
     return "'" + word.replace("'", "'\\''") + "'"
-
-
-def _list(cores):
-    return ",".join([str(core) for core in cores])
 
 
 def _words(words):
