@@ -290,5 +290,5 @@ def test_config_imports_little():
     agent = os.path.dirname(os.path.dirname(config.__file__))
     done = subprocess.run([sys.executable, "-c", script], env=dict(os.environ, PYTHONPATH=agent),
                           stdout=subprocess.PIPE, check=True, text=True)
-    assert done.stdout.split() == sorted(["composer.config", "composer.auth", "composer.log", "composer.passwords"] + [
+    assert done.stdout.split() == sorted(["composer.config", "composer.auth", "composer.checks", "composer.log", "composer.passwords"] + [
         "composer.core." + name for name in ("errors", "saps", "values")])
