@@ -141,18 +141,20 @@ class Watch:
         if name == self.switch.SWITCH and self.node.drivers.datapath == "system" and self.lives.get(self.switch.DATABASE):
             self.node.drive(self.switch.hold(), lambda answer, error: None)
 
-    def _link(self, name, gone):
+    def _link(self, name, gone, again=False):
         """An interface has come, gone or changed."""
         try:
-            self._consider(name, gone)
+            self._consider(name, gone, again)
         except OSError as error:  # out of file descriptors, say: the tick will see it
             self._note(error)
 
-    def _consider(self, name, gone):
+    def _consider(self, name, gone, again):
         if name in self.node.interfaces:
             if gone and self.node.indexes.get(name) and not host.has_interface(name):
                 self.node.indexes[name] = ""
                 self.node.events.tell("interface is gone", interface=name)
+            elif gone and not again:  # the kernel says so a moment before /sys does
+                self.loop.at(SOON, lambda: self._link(name, True, again=True))
             elif name in self.node.moved():
                 self._soon("interface %s has come" % name)
         elif gone and (not name or self._owner(name)):
