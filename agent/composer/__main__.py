@@ -84,13 +84,28 @@ def run(found):
     restore.read_store(node)
     restore.start(node, "start")
     Watch(node)
+    bus = bus_of(node)
     try:
         loop.run()
     finally:
+        if bus:
+            bus.stop()
         for server in servers:
             server.close()
         loop.close()
     return 0
+
+
+def bus_of(node):
+    """Return the Bus of a node, None without a broker."""
+    if not node.config.mqtt.host:
+        return None
+    from .bus import Bus
+    from .commands import Commands
+    bus = node.bus = Bus(node)
+    Commands(node, bus)
+    bus.start()
+    return bus
 
 
 def repository_of(found, clock):

@@ -56,11 +56,21 @@ def _update(node, job, entry, old, new):
             _go_back(node, job, entry, old, new, reason)
             return
         node.supervisor.restarted(entry, placing.touched(old, new))
+        _tell_ports(node, entry, old, new)
         job.failures = result[0] + result[1]
         node.leave(entry, old, new, result[0])
         node.end(job, entry, outcome)
 
     node.run(job, entry, _after_a_turn(plan.update(old, new, node.drivers)), ended, node.progress(entry, old, new))
+
+
+def _tell_ports(node, entry, old, new):
+    """Tell which ports functions that stay have got, and which they have lost."""
+    for sf_id in sorted(set(old["sfs"]) & set(new["sfs"])):
+        before, after = [set([port["id"] for port in placed["sfs"][sf_id]["ports"]]) for placed in (old, new)]
+        for word, those in (("removed", before - after), ("added", after - before)):
+            for port in sorted(those):
+                node.events.tell("port " + word, graph=entry.id, function=sf_id, port=port)
 
 
 def _after_a_turn(generator):

@@ -14,6 +14,7 @@ ID = re.compile("[A-Za-z0-9_.-]{1,64}")
 DRIVER = re.compile("[a-z][a-z0-9_]{0,31}")
 LISTEN = re.compile(r"(?:(localhost|[0-9.]+)|\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]):([0-9]{1,5})")
 URL = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:/[A-Za-z0-9._~/%+-]*)?")
+HOST = re.compile("[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*")
 VLANS = re.compile("([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
 SOCKET_PATH = 107  # bytes of a unix socket's path, the kernel's limit
@@ -143,6 +144,30 @@ def is_host(text):
         return True
     except OSError:
         return False
+
+
+def host_or_nothing(value, where):
+    if value != "" and not (isinstance(value, str) and HOST.fullmatch(value)):
+        raise BadRequest(where, "must be the name or the address of a host, not %s" % show(value))
+    return value
+
+
+def port(value, where):
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535):
+        raise BadRequest(where, "must be a TCP port, 1 to 65535, not %s" % show(value))
+    return value
+
+
+def keepalive(value, where):
+    if not isinstance(value, int) or isinstance(value, bool) or not 5 <= value <= 3600:
+        raise BadRequest(where, "must be a number of seconds, 5 to 3600, not %s" % show(value))
+    return value
+
+
+def truth(value, where):
+    if not isinstance(value, bool):
+        raise BadRequest(where, "must be true or false, not %s" % show(value))
+    return value
 
 
 def name_or_nothing(value, where):

@@ -113,6 +113,28 @@ def _resources(value, where):
     return _complete(Resources, RESOURCE_KEYS, checks.fields(value, where), where)
 
 
+def _description(value, where):
+    return _complete(Description, DESCRIPTION_KEYS, checks.fields(value, where), where)
+
+
+def _mqtt(value, where):
+    found = _complete(Mqtt, MQTT_KEYS, checks.fields(value, where), where)
+    if value and not found.host:
+        raise BadRequest(where + ".host", "is missing: the host of the broker")
+    if found.password and not found.user:
+        raise BadRequest(where + ".user", "is missing: a password is one of a user")
+    return found._replace(port=found.port or (1883 if found.tls is None else 8883))
+
+
+def _tls(value, where):
+    if value is None:
+        return None
+    found = _complete(Tls, TLS_KEYS, checks.fields(value, where), where)
+    if found.key and not found.certificate:
+        raise BadRequest(where + ".certificate", "is missing: a key is that of a certificate")
+    return found
+
+
 def _interfaces(value, where):
     interfaces = checks.each(value, where, _interface)
     checks.different([interface.name for interface in interfaces], where)
@@ -165,6 +187,24 @@ RESOURCE_KEYS = (
     ("memory", checks.amount, None),  # MiB that functions may reserve; None: three quarters of what the node has
     ("cpu", checks.amount, None),  # cores that they may; None: those that the node has
 )
+TLS_KEYS = (
+    ("ca", checks.path_or_nothing, ""),  # of those who sign brokers; "" is the system's
+    ("certificate", checks.path_or_nothing, ""),  # of the node, if the broker wants one
+    ("key", checks.path_or_nothing, ""),
+)
+MQTT_KEYS = (
+    ("host", checks.host_or_nothing, ""),  # of the broker; "" for none
+    ("port", checks.port, None),  # None: 1883, or 8883 with tls
+    ("user", checks.text, ""),
+    ("password", checks.text, ""),
+    ("keepalive", checks.keepalive, 30),  # seconds
+    ("commands", checks.truth, False),  # whether functions are started and graphs put by who may publish commands
+    ("tls", _tls, None),  # None: without; {}: with the system's authorities
+)
+DESCRIPTION_KEYS = (  # what is told of the node beside its functions (paper, 4.1)
+    ("infrastructure", checks.truth, True),
+    ("resources", checks.truth, True),
+)
 KEYS = (
     ("node", checks.identifier, None),  # the host name
     ("listen", checks.listen, "127.0.0.1:8080"),
@@ -177,17 +217,21 @@ KEYS = (
     ("ovs", _ovs, {}),
     ("graphs", checks.paths, []),
     ("log", checks.one_of("stderr", "syslog"), "stderr"),
-    ("mqtt", _later, {}),
+    ("mqtt", _mqtt, {}),
     ("tls", _later, {}),
     ("auth", _auth, {}),
     ("inband", _inband, {}),
     ("resources", _resources, {}),
+    ("description", _description, {}),
 )
 Ovs = namedtuple("Ovs", [key for key, _, _ in OVS_KEYS])
 Inband = namedtuple("Inband", [key for key, _, _ in INBAND_KEYS])
 Cache = namedtuple("Cache", [key for key, _, _ in CACHE_KEYS])
 User = namedtuple("User", [key for key, _, _ in USER_KEYS])
 Auth = namedtuple("Auth", [key for key, _, _ in AUTH_KEYS])
+Tls = namedtuple("Tls", [key for key, _, _ in TLS_KEYS])
+Mqtt = namedtuple("Mqtt", [key for key, _, _ in MQTT_KEYS])
+Description = namedtuple("Description", [key for key, _, _ in DESCRIPTION_KEYS])
 Resources = namedtuple("Resources", [key for key, _, _ in RESOURCE_KEYS])
 Interface = namedtuple("Interface", [key for key, _, _ in INTERFACE_KEYS])
 Config = namedtuple("Config", [key for key, _, _ in KEYS])

@@ -23,6 +23,7 @@ class Orchestrator:
         self.loop, self.system, self.drivers = loop, system, drivers
         self.store, self.repository, self.config = store, repository, config
         self.journal, self.events, self.supervisor = Journal(config.runtime), Events(), Supervisor(self)
+        self.bus = None  # if there is a broker
         drivers.keeps, drivers.tell = self.keeps, self.tell
         self.inband = Inband(config.inband, config.runtime)
         self.indexes = {}  # {interface of LSI-0: its index when it was put there}

@@ -23,8 +23,10 @@ FULL = {
     "ovs": {"rundir": "/var/run/ovs2", "datapath": "netdev"},
     "graphs": ["/etc/composer/first.json", "/etc/composer/second.json"],
     "log": "syslog",
-    "mqtt": {},
+    "mqtt": {"host": "broker.example", "port": 8884, "user": "gw-1", "password": "secret", "keepalive": 10, "commands": True,
+             "tls": {"ca": "/etc/ssl/ca.pem", "certificate": "/etc/ssl/gw.pem", "key": "/etc/ssl/gw.key"}},
     "tls": {},
+    "description": {"infrastructure": False, "resources": False},
     "auth": "none",
     "inband": {"interface": "eth1", "address": "192.0.2.1/24", "gateway": "192.0.2.254", "confirm": 60},
 }
@@ -35,8 +37,10 @@ def test_nothing_said_is_a_whole_configuration():
         "node": "localhost", "listen": ["127.0.0.1:8080"], "interfaces": [], "state": "/etc/composer",
         "runtime": "/var/run/composer", "repository": "/usr/lib/composer/nsf",
         "cache": config.Cache("/etc/composer/cache", 32), "vswitch": "ovs",
-        "ovs": config.Ovs("", "auto", "auto"), "graphs": [], "log": "stderr", "mqtt": {}, "tls": {},
-        "auth": config.Auth([], 3600), "inband": config.Inband("", "", "", 0), "resources": config.Resources(None, None)}
+        "ovs": config.Ovs("", "auto", "auto"), "graphs": [], "log": "stderr",
+        "mqtt": config.Mqtt("", 1883, "", "", 30, False, None), "tls": {},
+        "auth": config.Auth([], 3600), "inband": config.Inband("", "", "", 0), "resources": config.Resources(None, None),
+        "description": config.Description(True, True)}
 
 
 def test_everything_said_is_taken():
@@ -52,8 +56,12 @@ def test_everything_said_is_taken():
     assert ours.cache == config.Cache("/mnt/usb", 256)
     assert (ours.ovs.rundir, ours.ovs.datapath) == ("/var/run/ovs2", "netdev")
     assert ours.graphs == FULL["graphs"]
-    assert (ours.mqtt, ours.tls, ours.auth.users, ours.inband) == (
-        {}, {}, None, config.Inband("eth1", "192.0.2.1/24", "192.0.2.254", 60))
+    assert ours.mqtt == config.Mqtt("broker.example", 8884, "gw-1", "secret", 10, True, config.Tls(
+        "/etc/ssl/ca.pem", "/etc/ssl/gw.pem", "/etc/ssl/gw.key"))
+    assert config.parse({"mqtt": {"host": "b", "tls": {}}}).mqtt == config.Mqtt("b", 8883, "", "", 30, False, config.Tls("", "", ""))
+    assert ours.description == config.Description(False, False)
+    assert (ours.tls, ours.auth.users, ours.inband) == (
+        {}, None, config.Inband("eth1", "192.0.2.1/24", "192.0.2.254", 60))
 
 
 def test_text_bytes_and_value_are_the_same():
@@ -68,12 +76,11 @@ def test_the_environment_and_the_host_name_fill_what_is_not_said():
 
 
 def test_a_document_is_left_as_it_is_and_defaults_are_not_shared():
-    document = {"mqtt": {}}
+    document = {"tls": {}}
     ours, other = config.parse(document), config.parse(document)
-    ours.mqtt["x"] = 1
     ours.interfaces.append("x")
     ours.tls["x"] = 1
-    assert document == {"mqtt": {}} and (other.mqtt, other.interfaces, other.tls) == ({}, [], {})
+    assert document == {"tls": {}} and (other.interfaces, other.tls) == ([], {})
     assert config.parse({}).tls == {}
 
 
@@ -214,7 +221,18 @@ BAD = [
     ({"graphs": ["/a.json", "/b", "/./a.json"]}, "graphs[2]", "graphs[0] too"),
     ({"log": "file"}, "log", "stderr or syslog"),
     ({"log": True}, "log", "stderr or syslog"),
-    ({"mqtt": "broker"}, "mqtt", "not offered by this agent yet"),
+    ({"mqtt": "broker"}, "mqtt", "must be an object, not 'broker'"),
+    ({"mqtt": {"port": 1883}}, "mqtt.host", "is missing: the host of the broker"),
+    ({"mqtt": {"host": "a b"}}, "mqtt.host", "must be the name or the address of a host"),
+    ({"mqtt": {"host": "mqtt://b"}}, "mqtt.host", "must be the name or the address of a host"),
+    ({"mqtt": {"host": "b", "port": 0}}, "mqtt.port", "must be a TCP port, 1 to 65535, not 0"),
+    ({"mqtt": {"host": "b", "keepalive": 1}}, "mqtt.keepalive", "must be a number of seconds, 5 to 3600"),
+    ({"mqtt": {"host": "b", "commands": 1}}, "mqtt.commands", "must be true or false, not 1"),
+    ({"mqtt": {"host": "b", "password": "p"}}, "mqtt.user", "is missing: a password is one of a user"),
+    ({"mqtt": {"host": "b", "tls": {"key": "/k"}}}, "mqtt.tls.certificate", "is missing: a key is that of a certificate"),
+    ({"mqtt": {"host": "b", "tls": {"ca": "ca.pem"}}}, "mqtt.tls.ca", "must be an absolute path"),
+    ({"mqtt": {"host": "b", "tsl": {}}}, "mqtt.tsl", "the nearest known is tls"),
+    ({"description": {"resources": "yes"}}, "description.resources", "must be true or false, not 'yes'"),
     ({"tls": True}, "tls", "not offered by this agent yet"),
     ({"inband": []}, "inband", "must be an object"), ({"inband": {"port": "lan0"}}, "inband.port", "known are address"),
     ({"inband": {"interface": "wan9"}}, "inband.interface", "one of interfaces, those are none"),
