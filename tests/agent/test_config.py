@@ -112,7 +112,7 @@ BAD = [
     ({"nod": "a"}, "nod", "nearest known is node"),
     ({"interface": []}, "interface", "nearest known is interfaces"),
     ({"Listen": "x"}, "Listen", "nearest known is listen"),
-    ({"colour": "x"}, "colour", "known are auth, cache, graphs"),
+    ({"colour": "x"}, "colour", "known are auth, cache, description, graphs"),
     ({"": 1}, "", "unknown key ''"),
     ({"node": ""}, "node", "1 to 64"),
     ({"node": "a b"}, "node", "'a b'"),
