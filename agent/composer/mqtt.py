@@ -18,6 +18,7 @@ from .core import json
 
 LIMIT = 15  # seconds from the name to the broker's acceptance
 LARGEST = 1 << 20  # bytes of a message: who sends a longer one is not listened to any more
+HUNG_UP = ("the broker hung up; perhaps it wants a certificate, or another one", "the broker hung up")  # with TLS, without
 BUSY = (errno.EINPROGRESS, errno.EAGAIN, errno.EINTR)
 
 
@@ -41,6 +42,7 @@ class Connection:
         self.number = None  # of the socket while it is in the loop; paho closes sockets when it likes
         self.step, self.writes, self.addresses, self.over = None, False, [], False
         self.why = ""  # as the broker says it
+        self.chore = None  # the timer of the next look whether the broker is there
         self.timer = loop.at(LIMIT, lambda: self.end("the broker has not answered within %d s" % LIMIT))
         try:
             self._resolve()
@@ -193,7 +195,7 @@ class Connection:
     def _look(self, code):
         """End if paho has given up the connection."""
         if not self.over and (code or self.client.socket() is None):
-            self.end(self.why or ("the connection broke off" if self.accepted else "the broker hung up"))
+            self.end(self.why or ("the connection broke off" if self.accepted else HUNG_UP[self.config.tls is None]))
 
     def publish(self, topic, payload, quality, retain):
         """Publish a text; return the number that sent() will be told."""
@@ -222,9 +224,8 @@ class Connection:
         if self.over:
             return
         self.over = True
-        self.timer.cancel()
-        if self.client is not None:
-            self.chore.cancel()
+        for timer in filter(None, (self.timer, self.chore)):
+            timer.cancel()
         self._let_go()
         self._tell_ended(why)
 
@@ -285,9 +286,14 @@ def paho(tls):
 def context(tls):
     """Return the TLS context of a configuration.  Raises OSError for a file that is not there, or no certificate."""
     import ssl
-    made = ssl.create_default_context(cafile=tls.ca or None)
-    if tls.certificate:
-        made.load_cert_chain(tls.certificate, tls.key or None)
+    place = tls.ca
+    try:
+        made = ssl.create_default_context(cafile=tls.ca or None)
+        if tls.certificate:
+            place = "%s, %s" % (tls.certificate, tls.key)
+            made.load_cert_chain(tls.certificate, tls.key or None)
+    except OSError as error:
+        raise OSError("mqtt.tls, %s: %s" % (place, _why(error)))
     return made
 
 
