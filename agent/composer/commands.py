@@ -9,7 +9,7 @@
 Who may publish there may do it: the broker's users and access list decide.  A configuration for a graph that is not there
 yet waits for it; of several for one function only the last counts.  One that is refused is an event of its graph.
 """
-from . import auth
+from . import auth, log
 from .core import json, parameters, sffg, values
 from .core.errors import BadRequest, Refused, TooBusy, show, unknown
 from .jobs import failure
@@ -46,8 +46,12 @@ class Commands:
         try:
             values.identifier(graph_id)
             values.identifier(sf_id)
+        except ValueError as error:
+            log.write("bus", "configuration of nobody", topic=rest[:200], why=error)
+            return
+        try:
             changes = read(payload)
-        except (ValueError, Refused) as error:
+        except Refused as error:
             self._refused(graph_id, sf_id, error)
             return
         self._keep(self.done, (graph_id, sf_id), hash(payload))

@@ -23,7 +23,10 @@ class Events:
         del self.kept[:-KEPT]
         log.write("event", event, **what)
         for listener in self.listeners:
-            listener(one)
+            try:
+                listener(one)
+            except Exception as error:  # it happened all the same
+                log.failure("event", error)
 
     def since(self, sequence):
         """Return the events after that one which are still kept."""

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from broker import Broker, Client
 from composer.core import sffg
 from ctl import ctl
 from far import Far
@@ -151,12 +152,18 @@ def vnfm(place):
     assert not seen(place.lan, place.wan, 8081, within=0.5), "the firewall refuses it"
 
 
+def meter(place):
+    with Broker(place.node.host, "listener 1883\nallow_anonymous true\n"), Client(place.node.host, "composer/v1/node/monitor/#") as ear:
+        assert pings(place.lan, "10.0.0.2")
+        ear.wait("composer/v1/node/monitor/meter.meter", lambda value: value > 0)
+
+
 EXAMPLES = {  # what is deployed together
     "wire.json": wire, "home.json": home, "home-gateway.json": home, "voice.json": voice, "figure-4.json": figure_4, "figure-5.json": figure_5,
     "figure-6-firewall.json": figure_6_firewall, "figure-6-adv-blocker.json": figure_6_adv_blocker,
     "vxlan.json": vxlan, "web-cache.json": web_cache, "network-monitor.json": network_monitor, "trusted.json": trusted,
     "host-stack.json": host_stack, "gui.json": gui, "configuration.json": configuration, "home-network.json": home_network,
-    "vnfm.json": vnfm,
+    "vnfm.json": vnfm, "meter.json": meter,
     "management.json management-afar.json": management}
 
 
@@ -205,7 +212,7 @@ def joins(place):
 
 
 def test_every_example_has_its_packets():
-    assert sorted(" ".join(EXAMPLES).split()) == sorted(map(os.path.basename, glob.glob(FOLDER + "*")))
+    assert sorted(" ".join(EXAMPLES).split()) == sorted(map(os.path.basename, glob.glob(FOLDER + "*.json")))
 
 
 @pytest.mark.parametrize("names", EXAMPLES)
