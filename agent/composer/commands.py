@@ -155,3 +155,8 @@ def check(asked):
             raise BadRequest(key, "is missing: %s wants %s" % (asked["command"], ", ".join(keys)))
         if key in asked and key != "body" and (not isinstance(asked[key], str) or len(asked[key]) > 200):
             raise BadRequest(key, "should be a text of 200 letters at most, not %s" % show(asked[key]))
+    if "graph" in asked:
+        try:
+            values.identifier(asked["graph"])
+        except ValueError as error:
+            raise BadRequest("graph", "should be %s" % error)

@@ -101,6 +101,7 @@ def chunk(number, folder):
         for message in one.queue:
             value = json.loads(message.payload)
             if message.topic == "command/answer":
+                assert value["status"] != 500, (index, payload[:2000], value)
                 outcomes.add(value["status"])
             assert len(message.payload) < test_fuzz.LONGEST
         one.queue.clear()
