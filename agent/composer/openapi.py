@@ -237,7 +237,7 @@ def _graphs():
         "SFFG": _strict({"sffg": _strict({
             "id": ID, "name": TEXT, "SFs": _list(_ref("SF")), "saps": _list(_ref("SAP")),
             "flowrules": _list(_ref("Rule")),
-            "monitoring": dict(TEXT, description="not offered by this agent: 409")})}, ("sffg",)),
+            "monitoring": dict(TEXT, description="what is measured, in MEASURE")})}, ("sffg",)),
         "SF": sf,
         "Port": _strict({"id": PORT_ID, "name": TEXT, "mac": {"oneOf": [MAC, {"enum": [""]}]}, "trusted": TRUTH,
                          "ip": {"anyOf": [dict(TEXT, pattern="^%s/[0-9]{1,2}$" % IPV4, example="192.168.1.1/24"), EMPTY], "nullable": True,

@@ -53,6 +53,8 @@ PLACES = [
     ("name", "x" * 257, "at most 256"), ("name", "a\0b", "without NUL"), ("name", "\ud800", "a string"),
     ("flowrule", [], "nearest known is flowrules"), ("Saps", [], "nearest known is saps"),
     ("VNFs", [], "nearest known is SFs"), ("something", 1, "known are SFs, flowrules"),
+    ("monitoring", "x", "line 1, column 1: should be measurements"), ("monitoring", ["x"], "should be a text in MEASURE"),
+    ("monitoring", "measurements { m = cpu(vnf = g); } zones {} actions {}", "line 1, column 16: m: unknown function 'g'"),
     ("SFs", {}, "should be a list"), ("SFs", "x", "should be a list"), ("SFs", [{}] * 1025, "1024 are the most"),
     ("SFs[0].ports", [{}] * 65, "64 are the most"), ("saps", [{}] * 4097, "4096 are the most"),
     ("flowrules", [{}] * 8193, "8192 are the most"),
@@ -140,6 +142,7 @@ PLACES += [
 
 # The same of the second dialect, where it differs.
 SECOND_PLACES = [
+    ("unify-monitoring", "x", "line 1, column 1: should be measurements"), ("monitoring", "x", "is called unify-monitoring"),
     ("VNFs", {}, "should be a list"), ("VNFs[0].id", "a b", "1 to 64"),
     ("VNFs[0].name", GONE, "name of the function"), ("VNFs[0].functional-capability", 5, "a string"),
     ("VNFs[0].ports[0].id", GONE, "is missing"), ("VNFs[0].vnf_template", 5, "template"),
@@ -291,13 +294,11 @@ NODE = [
     ({"SFs[0].constraints": {"ipv9": True}}, "SFs[0]", "ipv9 is None, wanted is True"),
     ({"SFs[0].template": dict(TEMPLATE, **{"vnf-type": "docker"})}, "SFs[0]", "this node offers native"),
     ({"SFs[0].template": dict(TEMPLATE, dependencies=["warp-drive"])}, "SFs[0]", "warp-drive is missing"),
-    ({"monitoring": "measurements {}"}, "monitoring", "leave it out"),
 ]
 SECOND_NODE = [
     ({"end-points[2]": ME}, "end-points[2]", "of graph there"),
     ({"end-points[2]": {"id": "x", "type": "gre-tunnel", "gre-tunnel": dict(ENDS, **{"gre-key": "1", "more": 1})}},
      "end-points[2].gre-tunnel.local-ip", "no address of this node"),
-    ({"unify-monitoring": "x"}, "unify-monitoring", "leave it out"),
     ({"VNFs[0].unify-control": [{"host-tcp-port": 1, "vnf-tcp-port": 2}, {"host-tcp-port": "0x1", "vnf-tcp-port": 3}]},
      "VNFs[0].unify-control", "TCP port 1 of the node is that of function f of this graph"),
     ({"VNFs[1]": {"id": "h", "name": "bridge", "unify-control": [{"host-tcp-port": 1, "vnf-tcp-port": 2}]},

@@ -102,4 +102,4 @@ def test_a_graph_needs_an_lsi_if_it_has_functions_or_saps_that_are_on_one():
     near, far = [saps.SAP("s", kind, "", None, {}, "", "") for kind in ("internal", "gre")]
     for sfs, ends, needs in (((), (), False), ((), (near,), False), ((sf,), (near,), True), ((sf,), (), True),
                              ((), (near, far), True)):
-        assert steering.needs_lsi(sffg.Graph("g", "", {}, list(sfs), list(ends), rules("eth0 -> eth1"), "")) is needs
+        assert steering.needs_lsi(sffg.Graph("g", "", {}, list(sfs), list(ends), rules("eth0 -> eth1"), "", None)) is needs

@@ -108,7 +108,8 @@ def same(old, new):
 
 
 def _options(placed):
-    return [(sap.id, sap.kind, sap.options) for sap, _ in own_saps(placed)] + [placed["graph"] and placed["graph"].gateway]
+    return [(sap.id, sap.kind, sap.options) for sap, _ in own_saps(placed)] + [
+        placed["graph"] and (placed["graph"].gateway, placed["graph"].measure)]
 
 
 def touched(old, new):

@@ -32,6 +32,8 @@ def read(body):
             raise BadGraph(sf.where + ".unify-control", "is not for a graph that is a template: its ports are the node's")
     if graph.gateway:
         raise BadGraph("node-config", "is not for a graph that is a template")
+    if graph.measure.metrics or graph.measure.zones:
+        raise BadGraph("monitoring", "is not for a graph that is a template: the graph it is in says what is measured")
     return graph
 
 
@@ -45,7 +47,7 @@ def expand(graph, parts):
     sfs, rules = [], []
     _expand(graph, "", {}, parts, {}, sfs, rules)
     _check_way(rules)
-    return sffg.Graph(graph.id, graph.name, graph.body, sfs, graph.saps, rules, graph.gateway)
+    return sffg.Graph(graph.id, graph.name, graph.body, sfs, graph.saps, rules, graph.gateway, graph.measure)
 
 
 def _check_way(rules):

@@ -11,11 +11,11 @@ Paper, 5.1.1; the second dialect (NF-FG) is that of the un-orchestrator and the 
 """
 from collections import namedtuple
 
-from . import actions, matches, saps, values
+from . import actions, matches, measure, saps, subjects, values
 from .errors import BadGraph, Conflict, listed, show
 
-# gateway: the node's, an address or ""; control: ((TCP port of the node, TCP port of the function), ...); ip: a.b.c.d/n or ""
-Graph = namedtuple("Graph", ("id", "name", "body", "sfs", "saps", "rules", "gateway"))
+# gateway: the node's, an address or ""; measure: a measure.Measure; control: ((TCP port of the node, TCP port of the function), ...); ip: a.b.c.d/n or ""
+Graph = namedtuple("Graph", ("id", "name", "body", "sfs", "saps", "rules", "gateway", "measure"))
 SF = namedtuple("SF", ("id", "name", "ports", "template", "constraints", "variables", "control", "where"))
 Port = namedtuple("Port", ("id", "name", "mac", "trusted", "ip"))
 Rule = namedtuple("Rule", ("id", "priority", "port_in", "matches", "actions", "timeout", "where"))
@@ -59,13 +59,14 @@ def parse(body, wanted=None):
     _unique(ends, "SAP")
     rules = _rules(graph, dialect, sfs, ends, later)
     gateway = "" if dialect.strict else _gateway(graph, ends)
-    for key in ("monitoring", "unify-monitoring"):
-        if graph.get(key):
-            later.append(Conflict(key, "is not offered by this agent: leave it out"))
+    monitoring, other = ("monitoring", "unify-monitoring") if dialect.strict else ("unify-monitoring", "monitoring")
+    if graph.get(other):
+        raise BadGraph(other, "is called %s in this dialect" % monitoring)
+    measured = subjects.read(graph[monitoring], sfs, ends, monitoring) if graph.get(monitoring) else measure.EMPTY
     if later:
         raise later[0]
     _no_rule_twice(rules, ends)
-    return Graph(_graph_id(graph, dialect, wanted), name, body, sfs, ends, rules, gateway)
+    return Graph(_graph_id(graph, dialect, wanted), name, body, sfs, ends, rules, gateway, measured)
 
 
 def overlaps(graph, most=16):
