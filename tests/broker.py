@@ -77,7 +77,7 @@ class Client:
 
         def heard(client, mine, message):
             with self.news:
-                self.heard.append(Heard(time.monotonic(), message.topic, message.payload.decode(), bool(message.retain)))
+                self.heard.append(Heard(time.monotonic(), message.topic, message.payload.decode(errors="replace"), bool(message.retain)))
                 self.news.notify_all()
 
         def link():

@@ -104,6 +104,7 @@ def bus_of(node):
     from .commands import Commands
     bus = node.bus = Bus(node)
     Commands(node, bus)
+    bus.listen("monitor/+", "monitor/", node.monitor.reported)
     bus.start()
     return bus
 

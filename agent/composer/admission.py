@@ -11,7 +11,7 @@ Paper, 4.1, 4.4.
 """
 import os
 
-from . import cores, host, vet
+from . import cores, host, monitor, vet
 from .core import names, placing, recursion, resolver, saps, templates
 from .core.errors import Conflict
 from .repository import Absent
@@ -30,6 +30,7 @@ def place(node, old, graph, graph_id, owner=None, dead=(), dry=False):
     for _ in range(MOST):
         node.security.check_saps(graph, owner, node.config.interfaces, vet.owners(node, graph_id))
         vet.graph(node, graph, graph_id)
+        monitor.vet(graph)
         found, absent = _resolve(node, graph, old, graph_id, dead)
         for one in [one for one in absent if dry and one.kind == "image" and one.key["vnf-type"] != templates.GRAPH]:
             if not one.key["digest"]:

@@ -51,6 +51,11 @@ class Bus:
         self.node.events.listeners.append(self._happened)
         self._connect()
 
+    def listen(self, topic, name, ear):
+        """Call `ear(what follows name, payload, retained)` of what comes under a topic, which may have wildcards; before start()."""
+        self.wishes.append(topic)
+        self.ears.append((name, ear))
+
     def stop(self):
         """Say good-bye, if that is possible at once."""
         if self.up:

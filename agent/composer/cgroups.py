@@ -30,6 +30,8 @@ KNOBS = {
 }
 WEIGHT = {"v1": ("cpu.shares", "512"), "v2": ("cpu.weight", "50")}  # half of the usual: the agent and the switch come first
 FREEZER = {"v1": ("freezer.state", "THAWED", "FROZEN"), "v2": ("cgroup.freeze", "0", "1")}
+# (controller, file, word before the number, numbers in a second) of the time of a processor: v2, and v1 where cpuacct is with cpu
+USAGE = (("freezer", "cpu.stat", "usage_usec", 1e6), ("cpu", "cpuacct.usage", "", 1e9))
 HITS = {"memory": {"v1": ("memory.oom_control", "oom_kill"), "v2": ("memory.events", "oom_kill")},
         "pids": {"v1": ("pids.events", "max"), "v2": ("pids.events", "max")}}
 
@@ -120,6 +122,28 @@ class Groups:
                 if word in counts:
                     found[key] = int(counts[counts.index(word) + 1])
         return found
+
+    def cpu(self, name):
+        """Return the seconds of a processor that a group has taken, as far as they can be told; None if they cannot."""
+        for key, knob, word, unit in USAGE if self.version else ():
+            text = read("%s/%s/%s" % (self.places[key], self._safe(name), knob)) if key in self.places else ""
+            words = text.split()
+            if words and (not word or word in words):
+                return int(words[words.index(word) + 1] if word else words[0]) / unit
+        ticks = 0
+        for pid in self.pids(name) if self.version else ():  # of its processes, and of their children that have ended
+            fields = read("/proc/%d/stat" % pid).rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK") if self.version else None
+
+    def memory(self, name):
+        """Return the bytes of memory that a group has; None if they cannot be told."""
+        for knob in ("memory.current", "memory.usage_in_bytes"):
+            text = read("%s/%s/%s" % (self.places["memory"], self._safe(name), knob)) if "memory" in self.places else ""
+            if text:
+                return int(text)
+        sizes = [read("/proc/%d/statm" % pid).split() for pid in (self.pids(name) if self.version else ())]
+        return sum([int(words[1]) for words in sizes if words]) * os.sysconf("SC_PAGE_SIZE") if self.version else None
 
     def _groups(self, name):
         return ["%s/%s" % (folder, self._safe(name)) for folder in self.folders]

@@ -26,11 +26,9 @@ class Commands:
         self.node, self.bus = node, bus
         self.waiting = {}  # {(graph, function): changes}, in order
         self.done = {}  # {(graph, function): the last payload}: a broker gives what it has retained at each connection
-        bus.ears.append(("bus/config/", self.configure))
-        bus.wishes.append("bus/config/+/+")
+        bus.listen("bus/config/+/+", "bus/config/", self.configure)
         if bus.config.commands:
-            bus.ears.append(("command", self.command))
-            bus.wishes.append("command")
+            bus.listen("command", "command", self.command)
         node.events.listeners.append(self._happened)
 
     # Configuration.

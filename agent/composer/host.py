@@ -64,6 +64,12 @@ def mtu(name):
         return int(file.read())
 
 
+def counters(name):
+    """Return (packets in, bytes in, packets out, bytes out) of an interface, None if it is not there."""
+    found = [_said_of(name, "statistics/" + one) for one in ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes")]
+    return tuple(map(int, found)) if all(found) else None
+
+
 def alias(name):
     """Return what an interface was noted to be for, "" if it says nothing."""
     return _said_of(name, "ifalias")

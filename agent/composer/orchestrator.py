@@ -12,6 +12,7 @@ from .events import Events
 from .inband import Inband
 from .jobs import AGAIN, Entry, Job, failure
 from .journal import Journal
+from .monitor import Monitor
 from .supervisor import Supervisor
 
 WAITING = 8  # writes that are not done yet; more are refused
@@ -23,7 +24,7 @@ class Orchestrator:
         self.loop, self.system, self.drivers = loop, system, drivers
         self.store, self.repository, self.config = store, repository, config
         self.journal, self.events, self.supervisor = Journal(config.runtime), Events(), Supervisor(self)
-        self.bus = None  # if there is a broker
+        self.bus, self.monitor = None, Monitor(self)  # bus: if there is a broker
         drivers.keeps, drivers.tell = self.keeps, self.tell
         self.inband = Inband(config.inband, config.runtime)
         self.indexes = {}  # {interface of LSI-0: its index when it was put there}
@@ -96,7 +97,7 @@ class Orchestrator:
 
     def status(self, graph_id):
         if graph_id in self.graphs:
-            return self.graphs[graph_id].status(self.loop.clock())
+            return dict(self.graphs[graph_id].status(self.loop.clock()), **self.monitor.told(graph_id))
         if graph_id in self.past:
             return self.past[graph_id].status(self.loop.clock())
         raise NotFound("", "there is no graph %s" % graph_id)
@@ -187,6 +188,7 @@ class Orchestrator:
         if entry.placed:
             entry.placed.pop("flows", None)  # they can be had again, and memory is scarce
         self.supervisor.follow(entry)
+        self.monitor.follow(entry)
         self.past.pop(entry.id, None)
         if not entry.placed and not entry.left and error:
             self._keep_past(entry)

@@ -104,6 +104,7 @@ def _take(node, found):
         elif entry.state != "deployed":
             entry.state, entry.percentage = "deployed", 100
             node.supervisor.follow(entry)
+            node.monitor.follow(entry)
 
 
 def mending(node, entry):

@@ -28,6 +28,7 @@ Control (Table 3):
     fingerprint(lsi)           returns a number that is another one when a rule has changed
     compare(lsi, flows, numbers)   returns the numbers of the graphs whose flows are not as wanted
     counters(lsi)              returns {cookie: (packets, bytes)}
+    port_counters(lsi)         returns {port: (packets in, bytes in, packets out, bytes out)}, in and out of the LSI
     trace(lsi, packet)         returns what would become of a packet
 
 To UNMAKE a port or a SAP, its LSI may be "": it is unmade wherever it is.

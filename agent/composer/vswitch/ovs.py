@@ -219,6 +219,20 @@ def counters(lsi):
     return result
 
 
+def port_counters(lsi):
+    """Return {port: (packets in, bytes in, packets out, bytes out)} of an LSI's ports, in and out of the LSI."""
+    text = yield run("ovs-ofctl", "--timeout=%d" % LIMIT, "-O", "OpenFlow14", "--names", "dump-ports", lsi)
+    result, port = {}, ""
+    for line in _said(text):
+        head, _, counts = line.partition(" pkts=")
+        if " port " in head:
+            port = head.partition(" port ")[2].rpartition(":")[0].strip().strip('"')
+        words = counts.replace("bytes=", "").split(",")
+        if counts and port and words[0].isdigit() and words[1].strip().isdigit():
+            result[port] = result.get(port, ()) + (int(words[0]), int(words[1]))
+    return dict([(port, result[port]) for port in result if len(result[port]) == 4])
+
+
 def _id(ids, key):
     return dict([tuple(pair) for pair in ids[1]]).get(key)
 
