@@ -187,6 +187,15 @@ def namespaces(mark):
         return []
 
 
+def exposed(rundir, runtime):
+    """Return {name: socket} of the links, in the folder of the switch's daemons, to what is under the folder `runtime`."""
+    found, folder = {}, rundir or "/var/run/openvswitch"
+    for entry in os.scandir(folder) if os.path.isdir(folder) else ():
+        if entry.is_symlink() and os.readlink(entry.path).startswith(runtime + "/"):
+            found[entry.name] = os.readlink(entry.path)
+    return found
+
+
 def daemon(rundir, name):
     """Return what tells one life of a daemon from the next (pid and start time), or "" if it is not running.
 

@@ -163,13 +163,14 @@ class Found:
 def compare(node, seen, busy):
     """Return what was Found: `seen` by the switch driver, and on the node, against what is wanted."""
     spaces, groups, links = host.namespaces(names.MARK), node.system.groups.names(), set(host.interfaces())
-    addresses, seen = host.addresses(), dict(seen, tables=host.tables())
+    addresses, seen = host.addresses(), dict(
+        seen, tables=host.tables(), sockets=host.exposed(node.config.ovs.rundir, node.config.runtime))
     found = Found(busy, node.journal.read())
     life = host.daemon(node.config.ovs.rundir, node.drivers.vswitch.SWITCH)
     found.rules = bool(life) and seen["lives"].get(names.LSI0) == life
     _compare_interfaces(node, seen, links, found)
     found.inband = lsi0.is_ours(node, found) and node.inband.missing(addresses)
-    wanted = {"lsis": set(), "ports": set(), "spaces": set(), "clients": set(), "tables": set()}
+    wanted = {"lsis": set(), "ports": set(), "spaces": set(), "clients": set(), "tables": set(), "sockets": set()}
     for entry in node.graphs.values():
         for placed in entry.both():
             lsis, ports = placing.on_switch(placed)
@@ -177,6 +178,7 @@ def compare(node, seen, busy):
             wanted["ports"].update(ports)
             wanted["spaces"].update([sf["netns"] for sf in placed["sfs"].values()])
             wanted["clients"].update(access.clients(placed))
+            wanted["sockets"].update([name for sf in placed["sfs"].values() for name in placing.sockets(sf)])
             wanted["ports"].update([port for _, port in control.ends(placed)])
             wanted["tables"].update([names.table(placed["number"], sf["number"]) for sf, _ in control.ends(placed)])
         if entry.both() and entry.id not in busy:
@@ -195,6 +197,7 @@ def compare(node, seen, busy):
     found.unwanted["clients"] = [homes + name for name in (os.listdir(homes) if os.path.isdir(homes) else ())
                                  if homes + name not in wanted["clients"]]
     found.unwanted["tables"] = sorted([name for name in seen["tables"] - wanted["tables"] if names.of_table(name) and not busy])
+    found.unwanted["sockets"] = sorted([name for name in seen["sockets"] if name not in wanted["sockets"]]) if not busy else []
     found.unwanted["strangers"] = sorted([name for name, mark in seen["ports"].items()
                                           if mark == NODE_MARK and name not in node.interfaces])
     return found
@@ -233,7 +236,8 @@ def _broken(entry, seen, spaces, links, addresses, found):
         if name not in links:
             broken.add(sf["number"])
     for sf in placed["sfs"].values():
-        if sf["netns"] not in spaces or not os.path.isdir(sf["home"]) or changing and sf["number"] in changing[1]:
+        if sf["netns"] not in spaces or not os.path.isdir(sf["home"]) or changing and sf["number"] in changing[1] \
+                or not set(placing.sockets(sf)) <= set(seen["sockets"]):
             broken.add(sf["number"])
     found.lost += [port for sap, port in access.own(placed) if port in seen["ports"] and not _has_device(placed, sap, port, links)]
     missing = [name for kind, mine in (("lsis", lsis), ("ports", ports)) for name in mine
@@ -300,7 +304,7 @@ def _remove_unwanted(node, seen, found):
         yield access.end(home)
         if host.has_interface(home.rpartition("/")[2]):
             yield steps.run("ip", "address", "flush", "dev", home.rpartition("/")[2])
-    wishes = [steps.ungroup(name) for name in unwanted["groups"]] \
+    wishes = [steps.ungroup(name) for name in unwanted["groups"]] + [steps.expose(name, "") for name in unwanted["sockets"]] \
         + [steps.ip("link", "del", name) for name in unwanted["ports"] + unwanted["devices"]] \
         + [steps.ip("netns", "del", name) for name in unwanted["spaces"]] \
         + (control.parted([names.of_table(name) for name in unwanted["tables"]]) if unwanted["tables"] else [])

@@ -74,7 +74,7 @@ class System:
         self.calls, self.waiting = 0, []  # `run` steps under way, and starts of those that are too many now
         self.performed = 0
         self.verbs = {"unpack": _unpack, "mkdir": _mkdir, "remove": bundle.removing, "signal": self._signal, "bind": self._bind,
-                      "group": self._group, "ungroup": self.groups.remove}
+                      "group": self._group, "ungroup": self.groups.remove, "expose": self._expose}
 
     def perform(self, wanted, done, quiet=False):
         """Perform a list of steps; call done([output or exception, ...]) in their order.  quiet: nothing is logged."""
@@ -133,6 +133,15 @@ class System:
 
     def _group(self, namespace, *limits):
         self.groups.make(namespace, dict([(key, float(value)) for key, value in [word.split("=") for word in limits]]))
+        yield
+
+    def _expose(self, name, socket):
+        """Have a link to a socket in the folder of the switch's daemons, or none."""
+        path = "%s/%s" % (self.rundir, name)
+        if os.path.islink(path):
+            os.unlink(path)
+        if socket:
+            os.symlink(socket, path)
         yield
 
     def _signal(self, namespace, name):

@@ -28,7 +28,7 @@ class FakeSystem:
 
     def __init__(self, interfaces, fail_at=(), late=False):
         self.world = {"bridge": {}, "port": {}, "flow": {}, "namespace": {}, "veth": {}, "folder": {}, "function": {}, "group": {},
-                      "address": {}, "client": {}, "table": {}, "gateway": {}}
+                      "address": {}, "client": {}, "table": {}, "gateway": {}, "socket": {}}
         self.interfaces, self.fail_at, self.late = set(interfaces), fail_at, late
         self.failed, self.lines = [], []  # of the steps that failed, of all
 
@@ -114,6 +114,14 @@ class FakeSystem:
             self.world["table"].pop(name, None)
             if "{" in line:
                 self.world["table"][name] = line.partition("{ ")[2]
+        return ""
+
+    def _expose(self, step):
+        name, socket = step.words
+        if socket:
+            self.world["socket"][name] = "is " + socket
+        else:
+            self.world["socket"].pop(name, None)
         return ""
 
     def _ip(self, step):
@@ -235,11 +243,18 @@ class FakeSystem:
         self._forget("address", lambda key, what: key[1] not in there)
         self._forget("gateway", lambda port, what: port not in there)
 
+    def _set_controller(self, lenient, name, target):
+        self._check(name in self.world["bridge"], "no bridge " + name)
+
     def _set(self, lenient, table, name, *settings):
+        if table == "controller":
+            return
         things = self.world["bridge" if table == "bridge" else "port"]
         keys = [key for key in things if key == name or key[0] == name]
-        self._check(keys, "no %s %s" % (table, name))
+        self._check(lenient or keys, "no %s %s" % (table, name))
         said = dict(setting.split("=", 1) for setting in settings)
+        if not keys or set(said) <= {"options:peer", "ofport_request"}:
+            return
         things[keys[0]] = (said.get("external_ids:composer", "") + " " + said.get("type", "")).strip()
 
     def _bundle(self, bridge, lines):

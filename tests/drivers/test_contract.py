@@ -12,12 +12,13 @@ from fake import FakeSystem
 # {what a module has: its arguments}, as the docstrings of the packages say.
 VSWITCH = {"transact": 1, "dismantle": 1, "make_port": 4, "unmake_port": 1, "change_rules": 2, "look": 0, "remember": 2, "pulse": 0,
            "fingerprint": 1, "compare": 3, "hold": 0, "release": 0,
-           "trace": 2, "counters": 1}
+           "trace": 2, "counters": 1, "port_counters": 1}
 COMPUTE = {"create": 1, "start": 1, "stop": 1, "update": 2, "pause": 1, "resume": 1, "status": 1, "destroy": 1}
 PARTS = {"lsi": ("lsi1", "g", "netdev"), "link": ("lsi0", "l1v0", "lsi1", "l1w0", "g"), "port": ("lsi1", "l1s0p0", "g"),
          "sap": ("lsi1", "lan0", "g", "7"), "segment": ("seg1", "node", "netdev"),
          "tunnel": ("lsi1", "l1a0", "g", "gre", (("key", 7), ("local", "192.0.2.1"), ("remote", "192.0.2.2"), ("ttl", 64))),
-         "host": ("lsi1", "l1a1", "g", "02:00:00:00:00:01")}
+         "host": ("lsi1", "l1a1", "g", "02:00:00:00:00:01"), "switch": ("l1s0o", "g", "netdev"),
+         "plug": ("lsi1", "l1s0p1", "l1s0o", "l1s0q1", "g", 1)}
 FLOWS = [flows.Flow(0x100000001, False, 'table=0,priority=1,in_port="l1w0"', 'output:"l1s0p0"'),
          flows.Flow(0x100000002, False, 'table=0,priority=1,in_port="l1s0p0"', 'output:"lan0"')]
 SF = {"id": "fw", "name": "firewall", "number": 0, "netns": "composer:g:fw", "home": "/runtime/functions/1-0",
@@ -25,7 +26,7 @@ SF = {"id": "fw", "name": "firewall", "number": 0, "netns": "composer:g:fw", "ho
       "folder": "/images/firewall", "ports": [
           {"id": "1", "number": 0, "mac": "", "ip": ""}, {"id": "2", "number": 1, "mac": "", "ip": ""}],
       "variables": {"SAY": "hello"}, "scripts": [], "state": "running", "limits": {"pids": 9}, "cores": [], "control": [],
-      "graph": "g", "lsi": "lsi1"}
+      "graph": "g", "lsi": "lsi1", "switch": "l1s0o"}
 
 
 def drivers(package):
@@ -77,7 +78,7 @@ def test_what_a_vswitch_makes_twice_and_unmakes_twice_is_gone(driver):
     twice(node, driver, "make_port", "l1s0p0", "far", "eth0", "02:00:00:00:00:01")
     twice(node, driver, "transact", [driver.MAKE[kind](*words) for kind, words in PARTS.items()])
     twice(node, driver, "change_rules", "lsi1", flows.change([], FLOWS))
-    assert len(str(node).splitlines()) == len(EMPTY.splitlines()) + 1 + 2 + 6 + 2, str(node)
+    assert len(str(node).splitlines()) == len(EMPTY.splitlines()) + 1 + 3 + 8 + 2, str(node)
     twice(node, driver, "change_rules", "lsi1", flows.change(FLOWS, []))
     twice(node, driver, "dismantle", [driver.UNMAKE[kind](*words) for kind, words in reversed(PARTS.items())])
     twice(node, driver, "unmake_port", "l1s0p0")

@@ -18,7 +18,7 @@ from far import Far
 from frames import octets
 from function import pings, seen
 from node import ROOT
-from place import Place
+from place import Place, until
 from probes import Ear, mouth, send
 
 FOLDER = ROOT + "/agent/examples/"
@@ -158,12 +158,17 @@ def meter(place):
         ear.wait("composer/v1/node/monitor/meter.meter", lambda value: value > 0)
 
 
+def openflow(place):
+    until(lambda: pings(place.lan, "10.0.0.2") and pings(place.wan, "10.0.0.1"))
+    assert "reply" in place.node.run("ovs-ofctl", "-O", "OpenFlow14", "dump-flows", "l1s0o").stdout
+
+
 EXAMPLES = {  # what is deployed together
     "wire.json": wire, "home.json": home, "home-gateway.json": home, "voice.json": voice, "figure-4.json": figure_4, "figure-5.json": figure_5,
     "figure-6-firewall.json": figure_6_firewall, "figure-6-adv-blocker.json": figure_6_adv_blocker,
     "vxlan.json": vxlan, "web-cache.json": web_cache, "network-monitor.json": network_monitor, "trusted.json": trusted,
     "host-stack.json": host_stack, "gui.json": gui, "configuration.json": configuration, "home-network.json": home_network,
-    "vnfm.json": vnfm, "meter.json": meter,
+    "vnfm.json": vnfm, "meter.json": meter, "openflow.json": openflow,
     "management.json management-afar.json": management}
 
 

@@ -6,6 +6,8 @@ has one.  The mark of the agent is in each name, in external_ids of the switch, 
     lsi7       the LSI of graph 7; lsi0 is LSI-0      composer:home:fw   the namespace of function fw of graph home
     l7v2       virtual link 2, its end on LSI-0       l7w2               its end on the graph-LSI
     l7s1p0     port 0 of function 1, on the LSI       eth0               the same port, in the function's namespace
+    l7s1o      the LSI that function 1 is, if it is one (compute/openflow.py)
+    l7s1q2     port 2 of it, as it has it               l7s1p2               the same port, as the graph-LSI has it
     l7s1c      what joins function 1 and the node     ctl0               the same, in the function's namespace
     composer_7_1   the table of nftables for it
     l7a0       SAP 0 that is a port of its own        l7b0               its other end, on a segment
@@ -35,6 +37,21 @@ def link(number, link_number):
 def port(number, sf, port_number):
     """Return the end of a function's port that is on the LSI."""
     return "l%ds%dp%d" % (number, sf, port_number)
+
+
+def switch(number, sf):
+    """Return the LSI that a function is."""
+    return "l%ds%do" % (number, sf)
+
+
+def socket(switch):
+    """Return the name under which the daemon of the switch finds the socket of what programs such an LSI."""
+    return switch + ".controller"
+
+
+def plug(number, sf, port_number):
+    """Return the end of a function's port that is on the LSI which the function is."""
+    return "l%ds%dq%d" % (number, sf, port_number)
 
 
 def sap(number, sap_number):

@@ -6,7 +6,8 @@ A *placed* graph is a dict of JSON values, so that it can be stored:
      "sfs": {sf id: {"id", "name", "number", "netns", "home", "type", "template", "image", "digest", "folder",
                      "ports": [{"id", "number", "mac", "ip"}, ...], "variables": {...}, "limits": {...}, "scripts": [...],
                      "needs": {"memory": MiB, "cpu": cores}, "cores": [those that it is bound to; none if it may run anywhere],
-                     "control": [[TCP port of the node, TCP port of the function], ...]}},
+                     "control": [[TCP port of the node, TCP port of the function], ...],
+                     "switch": the LSI that it is, if it is one}},
      "parts": {sf id: {"name", "template", "digest", "ports": {port id: SAP id}, "body"}} of functions that are graphs,
      "joints": {"<sf>:<port>" of those: number}, "choices": why each function is what it is (core.resolver)}
 and beside it, not stored, "graph": the Graph, parts expanded, and "flows": what placed_flows returned.
@@ -16,7 +17,9 @@ A part is what the switch is made of, (kind, words), as its driver has them.
 from . import flows, names, recursion, saps, steering, values
 from .errors import Conflict
 
+BRIDGES = ("lsi", "segment", "switch")  # kinds of parts that are bridges
 NODE_MARK = "node"  # of LSI-0, its interfaces and segments: what is no single graph's
+LSI = "openflow-switch"  # the execution environment of functions that are LSIs; all their ports but the first are on these
 SWITCH, DEVICE = "ovs", "device"  # ways of a tunnel: the switch's own, or a device of the kernel's on the switch
 
 
@@ -62,6 +65,8 @@ def place(old, graph, images, number, runtime, groups=None, fresh=lambda sap: SW
         one["netns"] = before["netns"] if before else names.namespace(graph.id, sf.id, sf_number, spaces)
         one["home"] = "%s/functions/%d-%d" % (runtime, number, sf_number)
         one["scripts"] = before["scripts"] if before else []
+        if one["type"] == LSI:
+            one["switch"] = names.switch(number, sf_number)
         one["state"] = before["state"] if before else "running"
         sfs[sf.id] = one
     lows = names.free(set(old["low"].values()), 1)
@@ -122,9 +127,9 @@ def on_switch(placed):
     """Return the marks of what a placed graph has on the switch: ({name of LSI or segment: mark}, {name of port: mark})."""
     lsis, found = {}, {}
     for kind, words in every_part(placed, ""):
-        if kind in ("lsi", "segment"):
+        if kind in BRIDGES:
             lsis[words[0]] = words[1]
-        elif kind == "link":
+        elif kind in ("link", "plug"):
             found[words[1]] = found[words[3]] = words[4]
         else:
             found[words[1]] = words[2]
@@ -182,6 +187,11 @@ def every_part(placed, datapath):
         found.append(("link", (lsi, near, lsi, far, mark)))
     for name, _, _ in ports(placed, empty(mark)):
         found.append(("port", (lsi, name, mark)))
+    for sf in sorted([sf for sf in placed["sfs"].values() if "switch" in sf], key=lambda sf: sf["number"]):
+        found.append(("switch", (sf["switch"], mark, datapath)))
+        for port in plugs(sf):
+            near, far = port_name(placed, sf, port), names.plug(placed["number"], sf["number"], port["number"])
+            found.append(("plug", (lsi, near, sf["switch"], far, mark, port["number"])))
     for sap, (near, far) in own_saps(placed):
         if saps.place(sap) == saps.SEGMENT:
             part = "link", (names.LSI0, near, names.segment(placed["groups"][sap.options["group"]]), far, mark)
@@ -217,7 +227,7 @@ def changed_parts(old, new, datapath):
 def _name(part):
     """Return the name of what a part is: of a bridge, or of a port on one."""
     kind, words = part
-    return words[0] if kind in ("lsi", "segment") else words[1]
+    return words[0] if kind in BRIDGES else words[1]
 
 
 def own_saps(placed):
@@ -246,8 +256,18 @@ def changed_sfs(old, new, keys=("ports", "variables", "limits", "cores")):
         [sf[key] != before[sf["number"]][key] for key in keys])], key=lambda sf: sf["number"])
 
 
+def plugs(sf):
+    """Return the ports of a placed function that are on the LSI which it is: the switch joins the two."""
+    return [port for port in sf["ports"] if port["number"]] if "switch" in sf else []
+
+
+def sockets(sf):
+    """Return the names under which the daemons of the switch find sockets of a placed function."""
+    return [names.socket(sf["switch"])] if "switch" in sf else []
+
+
 def ports(new, old):
-    """Return [(name on the LSI, placed function, port)] of what `new` has and `old` has not."""
+    """Return [(name on the LSI, placed function, port)] of the devices that `new` has and `old` has not."""
     before = set([port_name(old, sf, port) for sf in old["sfs"].values() for port in sf["ports"]])
-    every = [(port_name(new, sf, port), sf, port) for sf in new["sfs"].values() for port in sf["ports"]]
+    every = [(port_name(new, sf, port), sf, port) for sf in new["sfs"].values() for port in sf["ports"] if port not in plugs(sf)]
     return sorted([one for one in every if one[0] not in before], key=lambda one: (one[1]["number"], one[2]["number"]))

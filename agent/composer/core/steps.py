@@ -9,6 +9,7 @@
     signal  to every process of a function                       ip netns pids composer:g1:fw | xargs kill -STOP
     fetch   a URL into a file, by a program                      curl -o X http://repository/v2/nf_image/fw/
     bind    every process of a function to cores                 ip netns pids composer:g1:fw | xargs -n 1 taskset -apc 0,1
+    expose  a socket of a function to the daemons of the switch  ln -sfn X /var/run/openvswitch/l1s0o.controller
     mkdir, remove  a folder and all in it                        mkdir -p X, rm -rf X
 
 A plan is a generator: it yields a step, or a list of steps that are independent of each other, and is sent
@@ -82,6 +83,11 @@ def bind(namespace, cores):
     return Step("bind", (namespace, ",".join([str(core) for core in cores])), "", ())
 
 
+def expose(name, socket):
+    """Have the daemons of the switch find a socket under a name in their own folder; "" takes the name away."""
+    return Step("expose", (name, socket), "", ())
+
+
 def mkdir(folder):
     return Step("mkdir", (folder,), "", ())
 
@@ -116,6 +122,8 @@ def line(step):
         return "ovs-appctl -t " + _words(words)
     if step.verb == "group":
         return "mkdir -p composer/%s  # a control group, %s" % (quote(words[0]), " ".join(words[1:]) or "no limits")
+    if step.verb == "expose":
+        return "ln -sfn %s $OVS_RUNDIR/%s" % (quote(words[1]), words[0]) if words[1] else "rm -f $OVS_RUNDIR/" + words[0]
     if step.verb == "ungroup":
         return "rmdir composer/%s  # the control group, when all in it is killed" % quote(words[0])
     return {"mkdir": "mkdir -p ", "remove": "rm -rf "}[step.verb] + _words(words)

@@ -11,7 +11,7 @@ from ..core.steps import ask, ip, run
 
 NAME = "ovs"
 NEEDS = ("ovs-vsctl", "ovs-ofctl", "ovs-appctl", "ip")
-TECHNOLOGIES = ("veth",)
+TECHNOLOGIES = ("veth", "patch")
 DAEMONS = SWITCH, DATABASE = ("ovs-vswitchd", "ovsdb-server")
 
 OPTIONS = {"local": "local_ip", "remote": "remote_ip", "key": "key", "ttl": "ttl", "port": "dst_port"}  # of tunnels
@@ -42,6 +42,22 @@ def connect_lsis(near, port, far, other, mark):
 
 def destroy_vlink(near, port, far, other, mark):
     return ["--if-exists", "del-port", near, port, "--", "--if-exists", "del-port", far, other]
+
+
+def create_switch(lsi, mark, datapath):
+    """Return the part that makes an LSI which a controller programs that listens on the socket <lsi>.controller in the rundir."""
+    return create_lsi(lsi, mark, datapath) + [
+        "--", "set-controller", lsi, "unix:%s.controller" % lsi, "--", "set", "controller", lsi, "max_backoff=1000",
+        "inactivity_probe=5000", "connection_mode=out-of-band"]
+
+
+def plug(near, port, far, other, mark, number):
+    """Return the part that makes a virtual link to an LSI that is a function; number: of the port there."""
+    return connect_lsis(near, port, far, other, mark) + ["--", "set", "interface", other, "ofport_request=%d" % number]
+
+
+def unplug(near, port, far, other, mark, number):
+    return destroy_vlink(near, port, far, other, mark)
 
 
 def create_port(lsi, port, mark):
@@ -91,9 +107,9 @@ def destroy_end(lsi, port, *words):
 
 
 MAKE = {"lsi": create_lsi, "link": connect_lsis, "port": create_port, "sap": create_sap, "segment": create_segment,
-        "tunnel": create_tunnel, "host": create_host}
+        "tunnel": create_tunnel, "host": create_host, "switch": create_switch, "plug": plug}
 UNMAKE = {"lsi": destroy_lsi, "link": destroy_vlink, "port": destroy_port, "sap": destroy_sap, "segment": destroy_lsi,
-          "tunnel": destroy_end, "host": destroy_end}
+          "tunnel": destroy_end, "host": destroy_end, "switch": destroy_lsi, "plug": unplug}
 
 
 def transact(parts):
