@@ -100,10 +100,12 @@ def bus_of(node):
     """Return the Bus of a node, None without a broker."""
     if not node.config.mqtt.host:
         return None
+    from . import description
     from .bus import Bus
     from .commands import Commands
     bus = node.bus = Bus(node)
     Commands(node, bus)
+    description.tell(node, bus)
     bus.listen("monitor/+", "monitor/", node.monitor.reported)
     bus.start()
     return bus

@@ -75,6 +75,19 @@ def alias(name):
     return _said_of(name, "ifalias")
 
 
+def is_down(name):
+    """Say whether an interface says that it carries nothing; some do not say."""
+    return _said_of(name, "operstate") in ("down", "lowerlayerdown", "notpresent")
+
+
+def speed(name):
+    """Return the bits a second of an interface, 0 if it does not say."""
+    try:
+        return max(0, int(_said_of(name, "speed") or 0)) * 1000000
+    except ValueError:
+        return 0
+
+
 def _said_of(name, what):
     try:
         with open("/sys/class/net/%s/%s" % (name, what)) as file:

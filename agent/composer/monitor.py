@@ -10,11 +10,11 @@ What two graphs, or two metrics, say of one thing is measured once (sources.py).
 """
 import time
 
+from . import host
 from .core import json, measure, saps, subjects
 from .core.errors import Conflict
 from .core.windows import Window
-from .host import has_program
-from .sources import Sources, key_of, speed
+from .sources import Sources, key_of
 
 INTERVAL = 1  # seconds
 
@@ -127,13 +127,13 @@ def vet(graph):
     ends = dict([(sap.id, sap) for sap in graph.saps])
     for metric in graph.measure.metrics:
         subject, why = subjects.of(metric, graph.sfs, graph.saps), ""
-        if subject[0] == "ping" and not has_program("ping"):
+        if subject[0] == "ping" and not host.has_program("ping"):
             why = "this node has no program ping"
         sap = ends[subject[1]] if subject[0] == "sap" else None
         if sap and sap.vlan is not None:
             why = "SAP %s is a VLAN, which has no counter of its own: measure a function's port behind it" % sap.id
         elif sap and metric.kind.startswith("overload") and not metric.parameters["line_rate"] and not (
-                saps.place(sap) == saps.WIRE and speed(sap.interface)):
+                saps.place(sap) == saps.WIRE and host.speed(sap.interface)):
             why = "SAP %s does not say how fast it is: give its line_rate, in bits a second" % sap.id
         if why:
             raise Conflict("monitoring", "line %d, column %d: %s: %s" % (metric.line, metric.column, metric.name, why))

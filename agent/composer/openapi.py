@@ -33,7 +33,7 @@ ROUTES = (
      "packet", "200 Way, 400, 401, 403, 404, 500"),
     ("post", "/graphs/{graph_id}/functions/{sf_id}/{verb}", "actOnFunction", "Start, stop, pause, resume or restart a "
      "function", "prefer", "200 Outcome, 202 Accepted, 400, 401, 403, 404, 409, 500, 503, 507"),
-    ("get", "/node", "getNode", "What the node is and has", "", "200 Node, 401"),
+    ("get", "/node", "getNode", "What the node is and has: the domain description", "shape", "200 Node, 400, 401"),
     ("get", "/functions", "listFunctions", "What functions there are, and why one cannot run here", "",
      "200 Functions, 401"),
     ("get", "/health", "getHealth", "Whether the node carries out changes", "", "200 Health, 503 Health"),
@@ -112,6 +112,9 @@ def _operation(path, operation, does, takes, answers):
                            "description": "where the packet enters: sap:<sap> or sf:<sf>:<port>"})
         parameters.append({"name": "packet", "in": "query", "style": "form", "explode": True,
                            "schema": _object(dict([(key, TEXT) for key in keys])), "description": "what it is, as in a match"})
+    if "shape" in takes:
+        parameters.append({"name": "shape", "in": "query", "schema": {"type": "string", "enum": ["yang", "frog"]},
+                           "description": "as the YANG module composer-domain has it, or as FROG's library parses it"})
     if "since" in takes:
         parameters.append({"name": "since", "in": "query", "schema": NUMBER,
                            "description": "only what happened after the event of this number"})
@@ -159,7 +162,6 @@ def _answers():
     function = {"function": TEXT, "template": TEXT, "type": TEXT, "available": TRUTH, "why": TEXT, "attributes": _object({}),
                 "variables": _object({}), "memory": {"type": "number", "nullable": True, "description": "MiB"},
                 "ports": _whole({"min": NUMBER, "max": dict(NUMBER, nullable=True)})}
-    room = _whole({"total": {"type": "number"}, "reserved": {"type": "number"}})  # for functions, in MiB and cores
     percentage = {"type": "integer", "minimum": 0, "maximum": 100}
     return {
         "Error": error,
@@ -175,9 +177,8 @@ def _answers():
                            "overlaps": _list(_list(SF_ID))},
                           ("id", "state", "percentage_completed", "functions", "error", "overlaps")),
         "Way": _whole({"packet": TEXT, "hops": _list(_whole(hop)), "verdict": TEXT}),
-        "Node": _object({"name": ID, "version": TEXT, "interfaces": _list(TEXT), "functions": _list(TEXT),
-                         "resources": _whole({"memory": room, "cpu": room})},
-                        ("name", "version", "interfaces", "functions", "resources")),
+        "Node": dict(_object({"composer-domain:domain": {"type": "object"}, "netgroup-domain:informations": {"type": "object"}}, ()),
+                     minProperties=1, description="data of the YANG module composer-domain (agent/yang), or FROG's shape of it"),
         "Functions": _whole({"functions": _list(_whole(function))}),
         "Health": _whole({"status": {"type": "string", "enum": ["ok", "waits"]}, "why": TEXT, "version": TEXT}),
         "Events": _whole({"events": _list(_object(event, tuple(event))), "last": NUMBER}),

@@ -14,8 +14,8 @@ from bottle import request, response  # noqa: E402
 for name in ABSENT:
     del sys.modules[name]  # who does need it can import it
 
-from . import __version__, admission, auth, changes, host, log, metrics, openapi, passwords, trial
-from .core import json, resolver, saps, sffg, templates, tracing, values
+from . import __version__, admission, auth, changes, description, host, log, metrics, openapi, passwords, trial
+from .core import domain, json, resolver, sffg, templates, tracing, values
 from .core.errors import BadGraph, BadRequest, Forbidden, NotFound, Refused, StepFailed, failed
 from .jobs import failure
 from .repository import Absent
@@ -128,13 +128,13 @@ class Rest:
     # The node.
 
     def describe(self):
+        """The domain description (SPEC 6), or, with ?shape=frog, the same as FROG's library parses it."""
         self._may(auth.SEE)
-        node, offer = self.node, admission.offer(self.node)
-        available = [template for template in node.templates() if not _why_not(template, offer)]
-        return dict(host.description(), name=node.config.node, version=__version__, interfaces=node.interfaces, saps=sorted(saps.KINDS),
-                    vswitch={"name": node.drivers.vswitch.NAME, "version": node.version, "datapath": node.drivers.datapath},
-                    environments=sorted(node.drivers.compute), functions=templates.functions(available),
-                    resources=admission.resources(node))
+        shape = request.query.get("shape", "yang")
+        if [key for key in request.query if key != "shape"] or shape not in ("yang", "frog"):
+            raise BadRequest("query", "should be nothing, or ?shape=frog, or ?shape=yang")
+        found = description.current(self.node)
+        return found if shape == "yang" else domain.frog(found, self.node.config.listen[0])
 
     def functions(self):
         self._may(auth.SEE)

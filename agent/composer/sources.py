@@ -72,7 +72,7 @@ class Sources:
             return packets
         if what == "throughput":
             return octets * 8
-        return risk(self.rates[key[1], way], (parameters["line_rate"] or speed(key[1])) * parameters["cutoff"])
+        return risk(self.rates[key[1], way], (parameters["line_rate"] or host.speed(key[1])) * parameters["cutoff"])
 
     def _once(self, key, read):
         if key not in self.values:
@@ -194,15 +194,6 @@ def risk(rates, most):
     spread = math.log(1 + variance / (mean * mean))  # of the logarithm, from mean and variance of the rate itself
     middle = math.log(mean) - spread / 2
     return math.erfc((math.log(most) - middle) / math.sqrt(2 * spread)) / 2
-
-
-def speed(device):
-    """Return the bits a second of a device, 0 if it does not say."""
-    try:
-        with open("/sys/class/net/%s/speed" % device) as file:
-            return max(0, int(file.read())) * 1e6
-    except (OSError, ValueError):
-        return 0.0
 
 
 def _pinging(target, source, count):

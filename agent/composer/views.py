@@ -133,8 +133,20 @@ def status(found):
 
 
 def node(found):
-    memory = ["%s %s MiB" % (key, size) for key, size in found.get("memory", {}).items()]
-    return pairs(dict({"name": "", "version": ""}, **dict(found, memory=memory)))
+    """Return the domain description in lines: of each list its names, of each thing what it says."""
+    found, told = found["composer-domain:domain"], {}
+    told.update(found["state"])
+    told["endpoints"] = [dict([(key, one["state"][key]) for key in one["state"] if one["state"][key] not in ([], "")])
+                         for one in found["endpoints"]["endpoint"]]
+    told["functions"] = [one["name"] for one in found["functional-capabilities"]["functional-capability"]]
+    told.update(found.get("infrastructure", {"state": {}})["state"])
+    for kind in ("cpu", "memory", "storage"):
+        if "resources" in found:
+            told[kind] = found["resources"][kind]["state"]
+    if "resources" in found:
+        told["accelerators"] = ["%s (%d free)" % (one["name"], one["state"]["free"])
+                                for one in found["resources"]["accelerators"]["accelerator"]]
+    return pairs(told)
 
 
 def functions(found):

@@ -150,6 +150,8 @@ class Watch:
 
     def _consider(self, name, gone, again):
         if name in self.node.interfaces:
+            if self.node.bus:
+                self.node.bus.note("description")
             if gone and self.node.indexes.get(name) and not host.has_interface(name):
                 self.node.indexes[name] = ""
                 self.node.events.tell("interface is gone", interface=name)

@@ -150,7 +150,8 @@ def test_the_way_of_a_real_packet_is_shown_with_its_counters(run, file, place):
 
 def test_node_and_functions_are_shown(run, place):
     lines = dict(line.split("  ", 1) for line in run("node").stdout.splitlines())
-    assert lines["name"].strip() == place.node.name and lines["interfaces"].strip() == ", ".join(place.node.interfaces)
+    assert lines["name"].strip() == place.node.name and "name %s" % place.node.interfaces[0] in lines["endpoints"]
+    assert lines["memory"].strip().startswith("total ") and "firewall" in lines["functions"]
     table = rows(run("functions").stdout)
     assert table[0] == ["FUNCTION", "TEMPLATE", "TYPE", "PORTS", "MEMORY", "RUNS HERE"]
     assert ["firewall", "firewall", "native", "2", "1 MiB", "yes"] in table and ["wire", "sample"] in [row[:2] for row in table]
