@@ -157,9 +157,15 @@ class Rest:
         return {"events": self.node.events.since(int(since)), "last": self.node.events.last}
 
     def metrics(self):
-        self._may(auth.WATCH)
-        response.content_type = "text/plain; version=0.0.4"
-        return "".join(["%s %s\n" % row for row in metrics.rows(self.node, time.monotonic() - self.started)])
+        """Counters: a job, because there may be many functions."""
+        def ask():
+            self._may(auth.WATCH)
+            return self.node.look(None, metrics.text(self.node, time.monotonic() - self.started))
+
+        def answer(job):
+            response.content_type = "text/plain; version=0.0.4"
+            return job.answer
+        return _when_done(ask, answer)
 
     def openapi(self):
         return openapi.document()

@@ -186,7 +186,7 @@ class Watch:
     def _look(self):
         """Yield the steps of one short look; return why a restore is needed, or ""."""
         pulse = (yield from self.switch.pulse()) + (host.namespaces_stamp(), self._clients())
-        now, seen = self.loop.clock(), None
+        now, seen, self.node.seen = self.loop.clock(), None, pulse[:2]
         lsis = [names.LSI0] + [names.lsi(entry.placed["number"]) for entry in self.node.graphs.values()
                                if entry.placed and entry.placed["lsi"]]
         self.prints = dict([(lsi, self.prints[lsi]) for lsi in lsis if lsi in self.prints])
