@@ -1,6 +1,7 @@
 # COMPOSER for gateways.  `make demo` shows it, `make test` proves it; each sets up what is missing.
 #
 #: make demo          the main job, shown: a service graph, real functions, real packets
+#: make demo-elastic  a service that scales itself, and the figure of it: build/elastic.svg
 #: make test          every test, within minutes
 #: make test-faults   the tests of faults with their full numbers: most of an hour
 #: make test-long     the tests that take longer
@@ -19,7 +20,7 @@ TESTS = tests
 # Two workers, a file at a time; but one process for a part of the tests, and where its output or its prompt is wanted.
 WORKERS = $(if $(filter-out tests,$(TESTS))$(filter -s --pdb,$(ARGS)),,-n 2 --dist loadfile --no-loadscope-reorder)
 FAULTS = $(addprefix tests/,agent/test_powercut.py agent/test_fuzz.py $(addprefix system/test_,crash.py daemons.py repair.py exhaustion.py cycles.py))
-ROOTED = demo test test-faults test-long test-oldest bench
+ROOTED = demo demo-elastic test test-faults test-long test-oldest bench
 
 MAKEFLAGS += --no-print-directory
 export PYTHONPYCACHEPREFIX = $(CURDIR)/build/pycache
@@ -57,6 +58,9 @@ else
 
 demo: setup nsf
 	@.venv/bin/python tests/demo.py
+
+demo-elastic: setup nsf
+	@.venv/bin/python tests/demo_elastic.py
 
 test: setup nsf
 	@$(call PYTEST,.venv) $(WORKERS) -m "not long" $(TESTS)

@@ -1,0 +1,1 @@
+../vnfm/agent.py
