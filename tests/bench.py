@@ -18,6 +18,7 @@ import footprint
 import graphs
 import reach
 import recovery
+import speaking
 from floor import Floor
 from node import END, ROOT, Agent, Host, Node, memory, wire
 from sheet import Sheet
@@ -328,6 +329,8 @@ def main():
         recover(sheet, world)
     reach.kinds(sheet)
     binding.relays(sheet)
+    speaking.monitoring(sheet)
+    speaking.bus(sheet)
     many(sheet)
     sheet.write(ROOT + "/build/bench.json")
     print("%d figures in %.0f s, in build/bench.json; load now %.1f" % (
