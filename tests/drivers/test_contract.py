@@ -18,7 +18,7 @@ PARTS = {"lsi": ("lsi1", "g", "netdev"), "link": ("lsi0", "l1v0", "lsi1", "l1w0"
          "sap": ("lsi1", "lan0", "g", "7"), "segment": ("seg1", "node", "netdev"),
          "tunnel": ("lsi1", "l1a0", "g", "gre", (("key", 7), ("local", "192.0.2.1"), ("remote", "192.0.2.2"), ("ttl", 64))),
          "host": ("lsi1", "l1a1", "g", "02:00:00:00:00:01"), "switch": ("l1s0o", "g", "netdev"),
-         "plug": ("lsi1", "l1s0p1", "l1s0o", "l1s0q1", "g", 1)}
+         "plug": ("lsi1", "l1s0p1", "l1s0o", "l1s0q1", "g", 1, True)}
 FLOWS = [flows.Flow(0x100000001, False, 'table=0,priority=1,in_port="l1w0"', 'output:"l1s0p0"'),
          flows.Flow(0x100000002, False, 'table=0,priority=1,in_port="l1s0p0"', 'output:"lan0"')]
 SF = {"id": "fw", "name": "firewall", "number": 0, "netns": "composer:g:fw", "home": "/runtime/functions/1-0",

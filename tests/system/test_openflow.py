@@ -39,6 +39,11 @@ def joined(place):
     return until(lambda: pings(place.lan, "10.0.0.2"), 8)
 
 
+def told(place):
+    """Return how many flows for pings the switch has been told of."""
+    return place.node.ovs("ofctl", "-O", "OpenFlow14", "dump-flows", lsi(place)).count("icmp,")
+
+
 def lsi(place):
     """Return the LSI that is the switch."""
     return [name for name in place.node.ovs("vsctl", "list-br").split() if name.endswith("o")][0]
@@ -57,7 +62,7 @@ def test_nothing_passes_until_the_controller_says_so(place):
 def test_without_its_controller_it_goes_on_and_the_next_one_is_found(place):
     place.put(switched("lan", "wan"))
     joined(place)
-    time.sleep(1)  # the controller has told it all by then
+    until(lambda: pings(place.lan, "10.0.0.2") and told(place) == 2)
     pid, = place.node.pids("ovs-testcontrol")
     place.node.run("kill", "-KILL", place.node.run("pidof", "ovs-testcontroller").stdout.strip())
     assert pings(place.lan, "10.0.0.2"), "what it has been told holds"
@@ -126,6 +131,9 @@ def test_paused_or_stopped_it_forwards_nothing_even_if_the_switch_is_started_aga
     time.sleep(3)
     assert not pings(place.lan, "10.0.0.2")
     place.put(switched("lan", "wan", "dmz", saps=(LAN, WAN, DMZ)))
+    assert not pings(place.lan, "10.0.0.2")
+    place.node.ovs("vsctl", "del-port", "l1w0")  # which has the graph mended
+    until(lambda: "l1w0" in place.node.ovs("vsctl", "list-ports", "lsi1"), 10)
     assert not pings(place.lan, "10.0.0.2")
     place.ask("POST", "/graphs/g/functions/sw/" + back)
     joined(place)

@@ -18,7 +18,6 @@ TECHNOLOGIES = ("patch",)
 
 SOCKET = "/run/controller"  # as the relay has it
 LIMIT = 5  # seconds that ovs-vsctl waits for the daemons
-NOWHERE = "unplugged"
 
 
 def create(sf):
@@ -40,8 +39,6 @@ def stop(sf):
 
 def update(old, new):
     yield from nsf.update(_relay(old), dict(_relay(new), state="stopped" if new["state"] == "stopped" else "running"))
-    if new["state"] != "running":
-        yield from _plug(new, False)
 
 
 def pause(sf):
@@ -72,6 +69,6 @@ def _plug(sf, wanted):
     for port in sf["ports"]:
         near, far = [name(int(sf["lsi"][len("lsi"):]), sf["number"], port["number"]) for name in (names.port, names.plug)]
         if port["number"]:
-            words.extend(["--", "--if-exists", "set", "interface", far, "options:peer=" + (near if wanted else NOWHERE)])
+            words.extend(["--", "--if-exists", "set", "interface", far, "options:peer=" + (near if wanted else names.UNPLUGGED)])
     if words:
         yield run("ovs-vsctl", "--timeout=%d" % LIMIT, *words)

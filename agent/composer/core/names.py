@@ -18,6 +18,7 @@ has one.  The mark of the agent is in each name, in external_ids of the switch, 
 LSI0 = "lsi0"
 NODE = 0  # the number that stands for the node itself, in cookies
 HOSTS = "0x636f6d00"  # the group of the ports of host-stack SAPs, for ip(8) and nft(8)
+UNPLUGGED = "unplugged"  # where the ports lead of an LSI that is a function which does not run
 CONTROL = "ctl0"  # in a function's namespace
 LONGEST = 200  # letters of a namespace's name, which a function deep within another may be beyond
 MARK = "composer"  # in external_ids, and before a namespace's name

@@ -191,7 +191,7 @@ def every_part(placed, datapath):
         found.append(("switch", (sf["switch"], mark, datapath)))
         for port in plugs(sf):
             near, far = port_name(placed, sf, port), names.plug(placed["number"], sf["number"], port["number"])
-            found.append(("plug", (lsi, near, sf["switch"], far, mark, port["number"])))
+            found.append(("plug", (lsi, near, sf["switch"], far, mark, port["number"], sf["state"] == "running")))
     for sap, (near, far) in own_saps(placed):
         if saps.place(sap) == saps.SEGMENT:
             part = "link", (names.LSI0, near, names.segment(placed["groups"][sap.options["group"]]), far, mark)

@@ -7,7 +7,8 @@ Management (Table 2).  Parts of a switch are made and unmade in one transaction:
         port  (lsi, port, mark)                       createPortOnLSI, destroyPort
         switch  (lsi, mark, datapath)                 an LSI that is a function: what listens on the socket "<lsi>.controller"
                                                       among the daemon's own programs it (paper, 7.1); none of the others'
-        plug  (lsi, port, other lsi, port, mark, number)   a link to such an LSI, whose port there has this number
+        plug  (lsi, port, other lsi, port, mark, number, runs)   a link to such an LSI, whose port there has this number, and leads
+                                                      nowhere unless it runs
         sap   (lsi, interface, mark, index)           createSAPOnLSI, destroySAP; index: tells an interface from the
                                                       next one of that name
         segment  (name, mark, datapath)               a bridge that learns, which graphs are linked to

@@ -7,6 +7,7 @@ import re
 
 from ..core import flows, json, steps
 from ..core.errors import StepFailed
+from ..core.names import UNPLUGGED
 from ..core.steps import ask, ip, run
 
 NAME = "ovs"
@@ -51,12 +52,14 @@ def create_switch(lsi, mark, datapath):
         "inactivity_probe=5000", "connection_mode=out-of-band"]
 
 
-def plug(near, port, far, other, mark, number):
-    """Return the part that makes a virtual link to an LSI that is a function; number: of the port there."""
-    return connect_lsis(near, port, far, other, mark) + ["--", "set", "interface", other, "ofport_request=%d" % number]
+def plug(near, port, far, other, mark, number, runs):
+    """Return the part that makes a virtual link to an LSI that is a function; number: of the port there, which leads nowhere
+    unless the function runs."""
+    return connect_lsis(near, port, far, other, mark) + [
+        "--", "set", "interface", other, "ofport_request=%d" % number, "options:peer=" + (port if runs else UNPLUGGED)]
 
 
-def unplug(near, port, far, other, mark, number):
+def unplug(near, port, far, other, mark, number, runs):
     return destroy_vlink(near, port, far, other, mark)
 
 
