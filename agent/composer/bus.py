@@ -78,9 +78,11 @@ class Bus:
         self._pump()
 
     def note(self, topic):
-        """Note that what is retained of a topic may be another by now."""
+        """Note that what is retained of a topic may be another by now.  Without a broker nothing is: all is due at a connection."""
+        if not self.up:
+            return
         self.due[topic] = True
-        if self.up and self.meeting is None:
+        if self.meeting is None:
             self.meeting = self.loop.at(MEET, self._flush)
 
     def counters(self):
@@ -103,7 +105,7 @@ class Bus:
         if self.up:
             self.loop.at(SETTLED, lambda link=self.link: link.over or link.unsubscribe([states]))
         self.said.clear()
-        self.due = dict.fromkeys(list(self.values) + ["graphs/%s/state" % name for name in sorted(self.node.graphs)] + list(self.due))
+        self.due = dict.fromkeys(list(self.values) + ["graphs/%s/state" % name for name in sorted(self.node.graphs)])
         self.round = self.loop.at(ROUND, self._look_again)
         self._flush()
 

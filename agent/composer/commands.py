@@ -72,7 +72,7 @@ class Commands:
             changes = self.waiting.pop((graph_id, sf_id))
             try:
                 body = parameters.changed(self.node.get(graph_id).body, sf_id, changes)
-                job = self.node.put(graph_id, sffg.parse(body, graph_id), entry.owner)
+                job = self.node.put(graph_id, sffg.parse(body, graph_id), entry.owner, confirm=0)
             except TooBusy:
                 self.waiting.setdefault((graph_id, sf_id), changes)
                 self.node.loop.at(AGAIN, self._next)

@@ -11,7 +11,7 @@ from .core import domain, json, names, resolver, saps, templates
 from .core.errors import Refused
 from .repository import Absent
 
-ROUND = 10  # seconds between two times that load alone is told
+ROUND, REST = 10, 2  # seconds between two times that load alone is told, and that anything is looked for: it takes a while
 DEVICES = {"gre": "ip_gre", "vxlan": "vxlan"}  # tunnels, and the modules of the kernel that end them
 _modules = {}  # those that the kernel was asked for, which it has or has not until the next boot
 
@@ -29,10 +29,13 @@ def current(node):
 
 def tell(node, bus):
     """Have the bus retain the description in both shapes, another one when it is worth telling."""
-    kept = {"told": None, "when": 0}
+    kept = {"told": None, "when": 0, "looked": 0}
 
     def changed():
-        found, now = current(node), node.loop.clock()
+        now = node.loop.clock()
+        if kept["told"] is not None and now - kept["looked"] < REST:
+            return json.dumps(kept["told"])  # the bus asks again within its round
+        found, kept["looked"] = current(node), now
         if kept["told"] is None or domain.differs(kept["told"], found) or (
                 now - kept["when"] >= ROUND and domain.moved(kept["told"], found)):
             kept.update(told=found, when=now)
@@ -106,9 +109,12 @@ def _functions(node):
 
 def _infrastructure(node):
     told, drivers = os.uname(), node.drivers
-    return {"architecture": told.machine, "kernel": told.release, "vswitch": drivers.vswitch.NAME,
-            "vswitch-version": node.version, "datapath": drivers.datapath, "environment": sorted(drivers.compute),
-            "port-technology": sorted(drivers.vswitch.TECHNOLOGIES), "sap-kind": sorted(saps.KINDS)}
+    found = {"architecture": told.machine, "kernel": told.release, "vswitch": drivers.vswitch.NAME,
+             "datapath": drivers.datapath, "environment": sorted(drivers.compute),
+             "port-technology": sorted(drivers.vswitch.TECHNOLOGIES), "sap-kind": sorted(saps.KINDS)}
+    if node.version:  # the switch's database need not say it
+        found["vswitch-version"] = node.version
+    return found
 
 
 def _resources(node):

@@ -16,7 +16,8 @@ from .core.errors import StepFailed
 
 RATES = 8  # those of late of which a risk is told, and how many it takes at least
 FEWEST = 3
-OLD = 2.5  # ticks after which a counter is too old to make a rate of
+OLD, OLDEST = 2.5, 60  # after how many ticks a counter is too old to make a rate of; of the switch's, seconds
+PINGS, ASKED = 3, 4  # at most at one time: children are few, and changes of graphs need them; LSIs asked in one tick
 MOST_REPORTS = 64  # of one name, between two ticks
 DIRECTIONS = {"rx": 0, "tx": 2}  # where packets are in a row of counters; octets come next
 
@@ -43,7 +44,8 @@ class Sources:
         self.reports = dict([(key[1], []) for key in wanted if key[0] == "reported"])
         lsis = set([key[2] for key in wanted if key[0] == "counters" and key[2]])
         self.switch = dict([(lsi, self.switch[lsi]) for lsi in self.switch if lsi in lsis])
-        for lsi in lsis - self.asking:
+        waiting = sorted(lsis - self.asking, key=lambda lsi: self.switch.get(lsi, (0, None))[0])
+        for lsi in waiting[:ASKED - len(self.asking)] if len(self.asking) < ASKED else ():
             self._ask(lsi)
 
     def anew(self, keys):
@@ -115,7 +117,8 @@ class Sources:
     def _rise(self, key, when, counters, made):
         """Return what is made of how much counters have risen a second; None the first time, or if they began anew."""
         before, self.before[key] = self.before.get(key), (when, counters)
-        if before is None or not 0 < when - before[0] <= OLD * self.interval:
+        most = OLDEST if key[0] == "counters" and key[2] else OLD * self.interval
+        if before is None or not 0 < when - before[0] <= most:
             self.anew([key])
             self.before[key] = (when, counters)
             return None
@@ -135,7 +138,7 @@ class Sources:
         """See that a ping is sent when it is time."""
         _, target, source, count, interval = key
         state = self.pings.setdefault(key, [now, False])
-        if state[1] or now < state[0]:
+        if state[1] or now < state[0] or sum([running for _, running in self.pings.values()]) >= PINGS:
             return
         state[0], state[1] = now + interval, True
 

@@ -70,6 +70,13 @@ def test_what_waits_is_bounded_the_oldest_is_dropped_and_measurements_do_not_wai
     assert one.counters()["dropped"] == 11
 
 
+def test_what_changes_while_the_broker_is_away_takes_no_room():
+    _, one = unconnected()
+    for number in range(5000):
+        one._happened({"sequence": number, "event": "graph deleted", "graph": "g%d" % number})
+    assert len(one.due) == 0 and len(one.queue) == bus.QUEUE
+
+
 @pytest.mark.timeout(300)
 def test_whatever_comes_from_the_bus_does_no_harm(tmp_path):
     numbers = sample(list(range(PAYLOADS // CHUNK)), 2)
