@@ -129,7 +129,16 @@ def status(found):
         lines.append("on trial: taken back in %s s, unless composerctl confirm %s is said" % (
             found["confirm_within"], plain(found["id"])))
     lines += ["left, and tried again: " + error(one) for one in found.get("left", ())] + failed(found)
-    return "\n".join(lines + overlaps(found)) + "\n" + sfs(found) + saps(found)
+    return "\n".join(lines + overlaps(found)) + "\n" + sfs(found) + saps(found) + measured(found)
+
+
+def measured(status):
+    """Return what is measured of a graph, and the zones that are true; "" if nothing is."""
+    if "measurements" not in status:
+        return ""
+    rows = [[name, "-" if value is None else "%.6g" % value] for name, value in sorted(status["measurements"].items())]
+    zones = "zones: %s\n" % (", ".join(status["zones"]) or "none")
+    return (table(["MEASURED", "VALUE"], rows) if rows else "") + zones
 
 
 def node(found):

@@ -158,6 +158,12 @@ def meter(place):
         ear.wait("composer/v1/node/monitor/meter.meter", lambda value: value > 0)
 
 
+def monitored(place):
+    assert pings(place.lan, "10.0.0.2")
+    until(lambda: place.status("monitored")["zones"] == ["quiet"])
+    until(lambda: pings(place.lan, "10.0.0.2") and place.status("monitored")["measurements"]["up"])
+
+
 def openflow(place):
     until(lambda: pings(place.lan, "10.0.0.2") and pings(place.wan, "10.0.0.1"))
     assert "reply" in place.node.run("ovs-ofctl", "-O", "OpenFlow14", "dump-flows", "l1s0o").stdout
@@ -168,7 +174,7 @@ EXAMPLES = {  # what is deployed together
     "figure-6-firewall.json": figure_6_firewall, "figure-6-adv-blocker.json": figure_6_adv_blocker,
     "vxlan.json": vxlan, "web-cache.json": web_cache, "network-monitor.json": network_monitor, "trusted.json": trusted,
     "host-stack.json": host_stack, "gui.json": gui, "configuration.json": configuration, "home-network.json": home_network,
-    "vnfm.json": vnfm, "meter.json": meter, "openflow.json": openflow,
+    "monitored.json": monitored, "vnfm.json": vnfm, "meter.json": meter, "openflow.json": openflow,
     "management.json management-afar.json": management}
 
 

@@ -244,9 +244,9 @@ def test_composerctl_explains_why_this_one_and_why_none(place, templates):
     place.put(asked("f"))
     said = ctl("unix:%s/agent.sock" % place.node.dir, "explain", "g").stdout
     assert said == ("x: f is small: 1 MiB of memory, not 2\n    not large  small is better: 1 MiB of memory, not 2\n"
-                    "    not other  needs docker, this node offers native\n"), said
+                    "    not other  needs docker, this node offers native, openflow-switch\n"), said
     place.delete("g")
     for name in ("small", "large"):
         os.unlink("%s/repository/%s.json" % (place.node.dir, name))
     place.put(asked("f"), 409)
-    assert ctl("unix:%s/agent.sock" % place.node.dir, "explain", "g").stdout.endswith("    not other  needs docker, this node offers native\n")
+    assert ctl("unix:%s/agent.sock" % place.node.dir, "explain", "g").stdout.endswith("    not other  needs docker, this node offers native, openflow-switch\n")
