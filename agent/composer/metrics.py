@@ -1,11 +1,17 @@
 """Metrics: what can be counted of the node, in the text format of Prometheus (0.0.4).
 
 A family is (name, type, help, [(labels, value)]), labels a dict.  What is told of each function is read from its control group,
-some at a time: a node may have hundreds.
+and from the devices of its ports, some functions at a time: a node may have hundreds.
 """
 import os
 
+from . import host
+from .core import placing
+
 SLICE = 16  # functions that are read in one turn of the loop
+PORTS = (("receive_packets", "received, in packets"), ("receive_bytes", "received, in bytes"),
+         ("transmit_packets", "sent, in packets"), ("transmit_bytes", "sent, in bytes"))
+PLACES = (2, 3, 0, 1)  # of these in host.counters: what the node's end sends, the function receives
 ESCAPED = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"))
 
 
@@ -61,20 +67,27 @@ def _node(node, uptime):
 
 
 def _functions(node):
-    cpu, memory, groups = [], [], node.system.groups
-    those = [(entry.id, sf["id"], sf["netns"]) for entry in node.graphs.values() if entry.placed for sf in entry.placed["sfs"].values()]
-    for number, (graph, sf_id, space) in enumerate(those):
+    cpu, memory, groups, ports = [], [], node.system.groups, [[] for _ in PORTS]
+    those = [(entry.placed, sf) for entry in node.graphs.values() if entry.placed for sf in entry.placed["sfs"].values()]
+    for number, (placed, sf) in enumerate(those):
         if number % SLICE == SLICE - 1:
             yield []
-        for rows, read in ((cpu, groups.cpu), (memory, groups.memory)):
-            try:
-                value = read(space)
-            except OSError:  # out of file descriptors
-                value = None
-            if value is not None:
-                rows.append(({"graph": graph, "function": sf_id}, value))
+        labels = {"graph": placed["id"], "function": sf["id"]}
+        try:
+            for rows, read in ((cpu, groups.cpu), (memory, groups.memory)):
+                value = read(sf["netns"])
+                if value is not None:
+                    rows.append((labels, value))
+            for port in sf["ports"]:
+                counters = None if port in placing.plugs(sf) else host.counters(placing.port_name(placed, sf, port))
+                for rows, place in zip(ports, PLACES) if counters else ():
+                    rows.append((dict(labels, port=port["id"]), counters[place]))
+        except OSError:  # out of file descriptors
+            pass
     return [("composer_function_cpu_seconds_total", "counter", "Processor time that a function has taken.", cpu),
-            ("composer_function_memory_bytes", "gauge", "Memory that a function has.", memory)]
+            ("composer_function_memory_bytes", "gauge", "Memory that a function has.", memory)] + [
+                ("composer_port_%s_total" % name, "counter", "What a function's port has %s." % meaning, rows)
+                for (name, meaning), rows in zip(PORTS, ports)]
 
 
 def _state(node, placed, sf):

@@ -6,7 +6,8 @@
     it is gone            nothing is left
 
 What two graphs, or two metrics, say of one thing is measured once (sources.py).  Values go into windows of a bounded size
-(core/windows.py), zones and actions follow of these (core/measure.py).  Without a graph that is monitored there is no timer.
+(core/windows.py), zones and actions follow of these (core/measure.py).  Without a graph that is monitored there is no timer, and
+with very many the rounds are further apart.
 """
 import time
 
@@ -16,7 +17,7 @@ from .core.errors import Conflict
 from .core.windows import Window
 from .sources import Sources, key_of
 
-INTERVAL = 1  # seconds
+INTERVAL, SHARE = 1, 5  # seconds; a round takes at most a fifth of the time until the next one, which else comes later
 
 
 class Watched:
@@ -39,6 +40,7 @@ class Monitor:
     def __init__(self, node):
         self.node, self.watched, self.timer = node, {}, None  # {graph id: Watched}
         self.sources, self.alarms, self.malformed = Sources(node, INTERVAL), 0, 0
+        self.spent = 0  # seconds in this round
 
     def follow(self, entry):
         """Measure what a graph is to be measured by now, if that is another graph than before."""
@@ -74,7 +76,8 @@ class Monitor:
         if not self.watched:
             self.timer = None
             return
-        self.timer = self.node.loop.at(INTERVAL, self._tick)
+        self.sources.interval, self.spent = max(INTERVAL, SHARE * self.spent), 0
+        self.timer = self.node.loop.at(self.sources.interval, self._tick)
         for name in sorted(self.watched):
             self.node.loop.soon(self._measure, name, self.watched[name])
         self.node.loop.soon(self._turn)
@@ -98,6 +101,7 @@ class Monitor:
                 for value in values:
                     window.add(now, value)
         self._evaluate(name, one, now)
+        self.spent += self.node.loop.clock() - now
 
     def _turn(self):
         self.sources.turn(set([key for one in self.watched.values() for key in one.keys.values()]))

@@ -5,6 +5,7 @@ import pytest
 
 from broker import Broker, Client
 from place import Place, chain, until
+from probes import send
 
 LINE = re.compile(r'([a-z_]+)(?:\{([a-z]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z]+="(?:[^"\\\n]|\\["\\n])*")*)\})? ([0-9.e+-]+)')
 
@@ -55,6 +56,11 @@ def test_it_is_the_text_of_prometheus_and_says_what_is_there(place):
     assert values["composer_bus_connected", None] == 1 and values["composer_bus_messages_total", 'result="published"'] > 0
     assert values["composer_function_memory_bytes", 'function="one",graph="g"'] >= 0
     assert values["composer_function_cpu_seconds_total", 'function="two",graph="g"'] >= 0
+    assert values["composer_port_receive_packets_total", 'function="one",graph="g",port="a"'] >= 0
+    before = values["composer_port_receive_packets_total", 'function="one",graph="g",port="a"']
+    for _ in range(20):
+        send(place.lan, "x", to="ff:ff:ff:ff:ff:ff")
+    until(lambda: read(place)[1]["composer_port_receive_packets_total", 'function="one",graph="g",port="a"'] >= before + 20)
     assert values["process_resident_memory_bytes", None] > 1e7 and values["composer_loop_latest_seconds", None] >= 0
     assert {"composer_bus_failures_total", "composer_alarms_total", "composer_loop_longest_seconds"} <= set(kinds)
     place.clear()

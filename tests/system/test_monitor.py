@@ -6,7 +6,7 @@ import pytest
 
 from broker import Broker, Client
 from graphs import both, graph, host_stack, sf, vlan_sap
-from place import LAN, WAN, Place, chain, until
+from place import LAN, WAN, Place, bundle, chain, until
 from probes import send
 
 ROOT = "composer/v1/node/"
@@ -140,6 +140,26 @@ def test_a_graph_that_is_being_changed_is_on_hold_and_begins_anew(place):
     until(lambda: place.status("g")["zones"] == ["seen"], 8)
     changes = [one for one in place.ear.of(ROOT + "measurement/g/mem")]
     assert changes
+
+
+def test_nothing_is_measured_while_a_graph_is_being_changed(place):
+    folder = place.node.dir + "/repository/"
+    bundle(folder + "slow.tgz", {"start": "#!/bin/sh\nsleep 4\n", "stop": "#!/bin/sh\n"})
+    with open(folder + "slow.json", "w") as file:
+        json.dump({"name": "slow", "functional-capability": "slow", "vnf-type": "native", "uri-image": "slow.tgz",
+                   "ports": [{"position": "1-N", "min": 1}]}, file)
+    place.put(monitored(chain("one"), BUSY))
+    until(lambda: measured(place)["mem"])
+    body = monitored(chain("one"), BUSY)
+    body["sffg"]["SFs"].append(sf("late", "slow", "a"))
+    begun = time.monotonic()
+    place.put(body)
+    ended = time.monotonic()
+    while len(place.ear.of(ROOT + "measurement/g/mem")) == 0 or place.ear.of(ROOT + "measurement/g/mem")[-1].time < ended:
+        assert time.monotonic() < ended + 5, "it goes on"
+        time.sleep(0.1)
+    times = [one.time for one in place.ear.of(ROOT + "measurement/g/mem")]
+    assert ended - begun > 4 and not [one for one in times if begun + 0.2 < one < ended - 0.2]
 
 
 def test_monitoring_alone_is_changed_without_a_step_and_survives_the_agent(place):
