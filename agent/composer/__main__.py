@@ -97,12 +97,17 @@ def run(found):
 
 
 def bus_of(node):
-    """Return the Bus of a node, None without a broker."""
+    """Return the Bus of a node, None without a broker, or without paho-mqtt, which is said."""
     if not node.config.mqtt.host:
         return None
-    from . import description
+    from . import description, mqtt
     from .bus import Bus
     from .commands import Commands
+    try:
+        mqtt.paho(node.config.mqtt.tls is not None)
+    except ImportError as error:
+        log.write("bus", "not offered", missing="paho-mqtt", why=error)
+        return None
     bus = node.bus = Bus(node)
     Commands(node, bus)
     description.tell(node, bus)

@@ -308,6 +308,18 @@ def test_a_wrong_password_is_not_tried_again_and_again():
                 ear.wait(ROOT + "status", online)
 
 
+def test_without_paho_there_is_no_bus_and_that_is_all():
+    with Place() as place:
+        place.agent.stop()
+        place.agent.config["mqtt"] = {"host": "127.0.0.1"}
+        folder = place.node.dir + "/without/paho"
+        place.node.run("dash", "-c", 'mkdir -p "$1"; echo "raise ImportError(\'it is not here\')" >"$1/__init__.py"', "sh", folder)
+        place.node.host.env["PYTHONPATH"] = place.node.dir + "/without"
+        place.agent.start()
+        assert "bus: not offered missing=paho-mqtt" in place.agent.log
+        place.put(WIRE)
+
+
 def test_a_broker_is_found_by_its_name():
     with Place(mqtt={"host": "broker.example"}) as place:
         assert place.ask("GET", "/health")["status"] == "ok"
