@@ -19,7 +19,7 @@ PYTEST = $(1)/bin/python -m pytest -c tests/pytest.ini $(ARGS)
 TESTS = tests
 # Two workers, a file at a time; but one process for a part of the tests, and where its output or its prompt is wanted.
 WORKERS = $(if $(filter-out tests,$(TESTS))$(filter -s --pdb,$(ARGS)),,-n 2 --dist loadfile --no-loadscope-reorder)
-FAULTS = $(addprefix tests/,agent/test_powercut.py agent/test_fuzz.py $(addprefix system/test_,crash.py daemons.py repair.py exhaustion.py cycles.py))
+FAULTS = $(addprefix tests/,agent/test_powercut.py agent/test_fuzz.py agent/test_fuzz_measure.py agent/test_bus.py $(addprefix system/test_,bus.py crash.py daemons.py repair.py exhaustion.py cycles.py))
 ROOTED = demo demo-elastic test test-faults test-long test-oldest bench
 
 MAKEFLAGS += --no-print-directory

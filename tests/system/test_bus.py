@@ -201,6 +201,7 @@ def test_a_bad_configuration_is_refused_by_an_event(place, ear, function, payloa
 
 # The broker is away.
 
+@pytest.mark.timeout(1200)
 def test_brokers_that_die_under_deploys_cost_nobody_anything(place):
     """The API answers as ever, and what is retained is true soon after each connection."""
     times, stop, quiet = [], threading.Event(), threading.Lock()
