@@ -61,7 +61,8 @@ class Connection:
         try:
             self.step(readable, writable)
         except (OSError, ValueError) as error:
-            self.end(_why(error))
+            early = self.client is not None and not self.accepted and "EOF" in str(error)  # as paho 1.6 lets TLS say it
+            self.end(HUNG_UP[0] if early else _why(error))
 
     def close(self):
         """The loop gives up a source that failed."""
