@@ -250,8 +250,8 @@ class Orchestrator:
         return flows.NODE_FLOWS + (self.inband.flows() if self.indexes.get(self.inband.interface) else [])
 
     def absent(self, graph):
-        """Return the interfaces of a graph that LSI-0 does not have: no rule can name them."""
-        return [sap.interface for sap in graph.saps if sap.interface and not self.indexes.get(sap.interface)]
+        """Return the interfaces of a graph that LSI-0 does not have, as a set: no rule can name them."""
+        return {sap.interface for sap in graph.saps if sap.interface and not self.indexes.get(sap.interface)}
 
     def _keep_past(self, entry):
         self.past[entry.id] = entry

@@ -22,7 +22,8 @@ def graph(node, wanted, graph_id):
         elif sap.options.get("configuration") == "dhcp" and not node.drivers.dhcp:
             raise Conflict(sap.where, "this node has no DHCP client, those known are %s: give a static address" % ", ".join(
                 [name for name, _ in CLIENTS]))
-    for sap in [sap for sap in wanted.saps if sap.interface in node.absent(wanted)]:
+    absent = node.absent(wanted)
+    for sap in [sap for sap in wanted.saps if sap.interface in absent]:
         raise Conflict(sap.where, "interface %s cannot be put on LSI-0 now, see the events" % sap.interface)
     sffg.conflict(wanted, [placed["graph"] for entry in node.graphs.values() if entry.id != graph_id
                            for placed in entry.every()])
