@@ -1,7 +1,7 @@
 """Checks: what a single value of the configuration must be.
 
 Each takes the value and its place, and returns the value as the agent has it.  They raise BadRequest, which says where, and
-what would be right.
+what would be right.  A number, and what is true or false, may come as text: UCI has nothing else.
 """
 import os
 import re
@@ -15,6 +15,9 @@ DRIVER = re.compile("[a-z][a-z0-9_]{0,31}")
 LISTEN = re.compile(r"(?:(localhost|[0-9.]+)|\[([0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]):([0-9]{1,5})")
 URL = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:/[A-Za-z0-9._~/%+-]*)?")
 HOST = re.compile("[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*")
+NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?")
+TRUTH = {"1": True, "on": True, "true": True, "yes": True, "enabled": True,
+         "0": False, "off": False, "false": False, "no": False, "disabled": False}
 VLANS = re.compile("([0-9]{1,4})(?:-([0-9]{1,4}))?")
 
 SOCKET_PATH = 107  # bytes of a unix socket's path, the kernel's limit
@@ -74,10 +77,21 @@ def repository(value, where):
     return value.rstrip("/")
 
 
-def size(value, where):
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1 << 20:
-        raise BadRequest(where, "must be a whole number of MiB, 1 or more, not %s" % show(value))
+def number(value):
+    """Return the number that a text is, all else as it is."""
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        return float(value) if "." in value else int(value)
     return value
+
+
+def whole(first, last, meaning):
+    """Return the check of a whole number from `first` to `last`."""
+    def check(value, where):
+        found = number(value)
+        if not isinstance(found, int) or isinstance(found, bool) or not first <= found <= last:
+            raise BadRequest(where, "must be %s, not %s" % (meaning, show(value)))
+        return found
+    return check
 
 
 def driver(value, where):
@@ -105,12 +119,6 @@ def password(value, where):
         return passwords.parse(value)
     except ValueError as error:
         raise BadRequest(where, str(error))
-
-
-def lifetime(value, where):
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= YEAR:
-        raise BadRequest(where, "must be a whole number of seconds, 1 to %d, not %s" % (YEAR, show(value)))
-    return value
 
 
 def listen(value, where):
@@ -153,21 +161,14 @@ def host_or_nothing(value, where):
 
 
 def port(value, where):
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535):
-        raise BadRequest(where, "must be a TCP port, 1 to 65535, not %s" % show(value))
-    return value
-
-
-def keepalive(value, where):
-    if not isinstance(value, int) or isinstance(value, bool) or not 5 <= value <= 3600:
-        raise BadRequest(where, "must be a number of seconds, 5 to 3600, not %s" % show(value))
-    return value
+    return value if value is None else _port(value, where)
 
 
 def truth(value, where):
-    if not isinstance(value, bool):
+    found = TRUTH.get(value) if isinstance(value, str) else value
+    if not isinstance(found, bool):
         raise BadRequest(where, "must be true or false, not %s" % show(value))
-    return value
+    return found
 
 
 def name_or_nothing(value, where):
@@ -184,15 +185,10 @@ def address_of_device(read):
 
 
 def amount(value, where):
-    if value is not None and (not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < 1 << 31):
+    found = number(value)
+    if found is not None and (not isinstance(found, (int, float)) or isinstance(found, bool) or not 0 < found < 1 << 31):
         raise BadRequest(where, "must be a number above 0, not %s" % show(value))
-    return value
-
-
-def seconds(value, where):
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 86400:
-        raise BadRequest(where, "must be a number of seconds, 0 to 86400, not %s" % show(value))
-    return value
+    return found
 
 
 def is_local(address):
@@ -230,3 +226,10 @@ def vlan(value, where):
     if not 1 <= first <= last <= 4094:
         raise BadRequest(where, 'must be a VLAN id, 1 to 4094, or a range like "100-199", not %s' % show(value))
     return first, last
+
+
+size = whole(1, 1 << 20, "a whole number of MiB, 1 or more")
+lifetime = whole(1, YEAR, "a whole number of seconds, 1 to %d" % YEAR)
+keepalive = whole(5, 3600, "a number of seconds, 5 to 3600")
+seconds = whole(0, 86400, "a number of seconds, 0 to 86400")
+_port = whole(1, 65535, "a TCP port, 1 to 65535")

@@ -202,7 +202,7 @@ BAD = [
     ({"cache": "/mnt"}, "cache", "must be an object"),
     ({"cache": {"folder": "mnt"}}, "cache.folder", ROUND),
     ({"cache": {"size": 0}}, "cache.size", "1 or more"),
-    ({"cache": {"size": "32"}}, "cache.size", "MiB"),
+    ({"cache": {"size": "032"}}, "cache.size", "MiB"),
     ({"cache": {"sise": 32}}, "cache.sise", "nearest known is size"),
     ({"repository": {}}, "repository", "absolute path"),
     ({"vswitch": ""}, "vswitch", "driver"),
@@ -232,7 +232,7 @@ BAD = [
     ({"mqtt": {"host": "b", "tls": {"key": "/k"}}}, "mqtt.tls.certificate", "is missing: a key is that of a certificate"),
     ({"mqtt": {"host": "b", "tls": {"ca": "ca.pem"}}}, "mqtt.tls.ca", "must be an absolute path"),
     ({"mqtt": {"host": "b", "tsl": {}}}, "mqtt.tsl", "the nearest known is tls"),
-    ({"description": {"resources": "yes"}}, "description.resources", "must be true or false, not 'yes'"),
+    ({"description": {"resources": "yess"}}, "description.resources", "must be true or false, not 'yess'"),
     ({"tls": True}, "tls", "not offered by this agent yet"),
     ({"inband": []}, "inband", "must be an object"), ({"inband": {"port": "lan0"}}, "inband.port", "known are address"),
     ({"inband": {"interface": "wan9"}}, "inband.interface", "one of interfaces, those are none"),
@@ -241,7 +241,7 @@ BAD = [
     ({"interfaces": ["wan0"], "inband": {"interface": "wan0", "gateway": "192.0.2.1"}}, "inband.gateway", "goes with"),
     ({"inband": {"address": "192.0.2.1/24"}}, "inband.address", "goes with"),
     ({"resources": {"memory": 0}}, "resources.memory", "a number above 0"), ({"resources": {"cpus": 1}}, "resources.cpus", "cpu"),
-    ({"inband": {"confirm": -1}}, "inband.confirm", "0 to 86400"), ({"inband": {"confirm": "60"}}, "inband.confirm", "seconds"),
+    ({"inband": {"confirm": -1}}, "inband.confirm", "0 to 86400"), ({"inband": {"confirm": "60.0"}}, "inband.confirm", "seconds"),
     ({"ovs": {"tunnels": "gretap"}}, "ovs.tunnels", "auto or ovs or device"),
     ([], "configuration", "must be a JSON object"),
     (None, "configuration", "must be a JSON object"),
@@ -260,6 +260,13 @@ def test_a_bad_configuration_is_refused_by_place(document, where, message):
         config.parse(document, {})
     assert caught.value.where == where and message in caught.value.message, str(caught.value)
     assert caught.value.status == 400 and len(str(caught.value)) < 300 and "\n" not in str(caught.value)
+
+
+def test_numbers_and_truths_may_be_text_as_uci_has_them():
+    ours = config.parse({"mqtt": {"host": "b", "port": "8884", "keepalive": "10", "commands": "1", "password": "0", "user": "1"},
+                         "resources": {"memory": "64", "cpu": "0.5"}, "cache": {"size": "16"}, "description": {"resources": "off"}})
+    assert ours.mqtt == config.Mqtt("b", 8884, "1", "0", 10, True, None)
+    assert (ours.resources, ours.cache.size, ours.description) == (config.Resources(64, 0.5), 16, config.Description(True, False))
 
 
 def test_a_bad_environment_and_a_bad_host_name_are_named():
