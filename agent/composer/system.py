@@ -54,7 +54,7 @@ $lines
 END
 mount -o bind,ro "$image" "$home/run/sf" && %s && cd /run/sf && exec "./$@"
 """
-APART = 'mount --rbind "$home/run" /run && mount --bind "$home/tmp" /tmp'
+RUN, TMP = 'mount --rbind "$home/run" /run', 'mount --bind "$home/tmp" /tmp'
 NESTED = 'mkdir -p "$home/tmp/run" && mount --rbind "$home/run" "$home/tmp/run" && mount --rbind "$home/tmp" /tmp'
 
 
@@ -68,7 +68,6 @@ class System:
         self.loop, self.rundir, self.groups = loop, rundir or "/var/run/openvswitch", Groups()
         self.environ = dict({"PATH": PATH, "LC_ALL": "C"}, **({"OVS_RUNDIR": rundir} if rundir else {}))
         self.checksums = "on"
-        self.enter = ENTER % (NESTED if os.path.realpath("/run").startswith("/tmp") else APART)
         self.slices = []  # generators of work in this process, one after the other
         self.starts = []  # of children, which begin one in a turn
         self.calls, self.waiting = 0, []  # `run` steps under way, and starts of those that are too many now
@@ -262,7 +261,7 @@ class System:
                 (space, home, image, name), limit = words[:4], SCRIPT_LIMIT
                 words = ("sh", "-c", JOIN, "join",
                          " ".join([door for door in self.groups.doors(space) if os.path.exists(door)]),
-                         "ip", "netns", "exec", space, "sh", "-c", self.enter, "enter", home, image,
+                         "ip", "netns", "exec", space, "sh", "-c", ENTER % _mounts(home), "enter", home, image,
                          "up" if name in ("start", "update") else "", self.checksums, name) + words[4:]
 
             def finish(code, output):
@@ -340,3 +339,10 @@ def _ending(code, limit, output):
     last = " | ".join(lines[-5:])[-1000:]
     how = "no end after %d s, killed" % limit if code is None else "could not be started" if code == UNBORN else "exit status %d" % code if code >= 0 else "signal %d" % -code
     return "%s, %s" % (how, "it said: " + last if last else "it said nothing")
+
+
+def _mounts(home):
+    """Return the commands that make /run and /tmp those of a function, whose folder may lie in either: none hides it from the next."""
+    if os.path.realpath("/run").startswith("/tmp/"):
+        return NESTED
+    return " && ".join((RUN, TMP) if os.path.realpath(home).startswith("/tmp/") else (TMP, RUN))

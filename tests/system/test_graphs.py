@@ -1,6 +1,8 @@
 """Graphs: what a posted graph draws is the way that real packets take."""
 import json
 import re
+import shutil
+import tempfile
 import time
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from function import pings, seen
 from graphs import both, graph, rule, sap, sf, vlan_sap, wire
 from probes import Ear, send, speed
-from place import LAN, WAN, chain
+from place import LAN, WAN, Place, chain
 
 SPEED = 50  # Mb/s, a bound: 350 and more on a quiet machine, and nearly 0 when checksums are left to a card
 
@@ -34,6 +36,20 @@ def test_a_function_stands_in_the_way(place):
     before = received(place, "g", "w", "eth0")
     assert pings(place.lan, "10.0.0.2")
     assert received(place, "g", "w", "eth0") > before
+
+
+@pytest.mark.parametrize("parent", ["/run", "/var/run", "/tmp", "/var/tmp"])
+def test_a_function_has_its_own_run_and_tmp_wherever_the_agent_keeps_its_folder(parent):
+    folder = tempfile.mkdtemp(prefix="composer-test-", dir=parent)
+    try:
+        with Place(runtime=folder) as place:
+            place.put(chain("w"))
+            assert pings(place.lan, "10.0.0.2")
+            assert place.node.run("ls", folder + "/functions").stdout.split()  # a node has a /run of its own
+            place.delete("g")
+            assert not place.node.run("ls", folder + "/functions").stdout
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_tcp_passes_a_function_at_speed(place):
