@@ -6,9 +6,13 @@
 #: make test-faults   the tests of faults with their full numbers: most of an hour
 #: make test-long     the tests that take longer
 #: make test-oldest   the agent's tests with the oldest dependencies
+#: make test-qemu     gateways in QEMU, from installation to removal: qemu-arm, then qemu-mips
+#: make qemu-arm      a gateway with two cores of a Cortex-A9, 256 MB; qemu-mips: one of a MIPS 34Kf
+#: make test-foreign  unit tests under a 64-bit ARM and a big-endian Python, by qemu-user
 #: make check         what needs no root: lint, and the tests of the pure parts
 #: make bench         the figures: a table, and build/bench.json
 #: make nsf           the bundles of the network functions, into build/nsf
+#: make ipk           packages for OpenWrt's opkg, and their index, into build/ipk
 #: make setup         only set up what is missing
 #: make clean         remove what was made
 #:
@@ -26,7 +30,9 @@ MAKEFLAGS += --no-print-directory
 export PYTHONPYCACHEPREFIX = $(CURDIR)/build/pycache
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup nsf check clean $(ROOTED)
+FOREIGN = arm64 s390x
+
+.PHONY: help setup nsf ipk check clean test-qemu qemu-arm qemu-mips test-foreign $(ROOTED)
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -37,10 +43,26 @@ setup:
 nsf:
 	@$(MAKE) -s -C nsf
 
+ipk: setup
+	@$(MAKE) -s -C opkg
+
+test-qemu:
+	@$(MAKE) qemu-arm
+	@$(MAKE) qemu-mips
+
+qemu-arm qemu-mips: qemu-%: ipk
+	@PROGRAMS=qemu-tests/programs.txt tests/setup
+	@qemu-tests/image $*
+	@timeout 900 $(call PYTEST,.venv) -s -v --gateway $* qemu-tests
+
+test-foreign: setup
+	@PROGRAMS=qemu-tests/programs.txt tests/setup
+	@for arch in $(FOREIGN); do qemu-tests/foreign $$arch || exit 1; done
+
 check: setup
 	find . \( -name .git -o -name .venv -o -path ./build \) -prune -o -type f \
 	    -exec awk 'FNR == 1 && /^#!\/bin\/sh/ { print FILENAME } { nextfile }' {} + | xargs shellcheck
-	.venv/bin/python -m pyflakes agent tests nsf
+	.venv/bin/python -m pyflakes agent tests nsf qemu-tests
 	$(call PYTEST,.venv) $(WORKERS) -m "not root and not long" $(TESTS)
 
 clean:
