@@ -7,8 +7,6 @@ INSTALL_BIN := install -m0755
 INSTALL_DATA := install -m0644
 INSTALL_CONF := install -m0600
 CP := cp -fpR
-FIND := find
-SED := sed -i -e
 
 define newline
 

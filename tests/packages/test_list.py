@@ -17,7 +17,7 @@ LIST = json.load(open(os.path.join(TOP, "agent/packages.json")))
 NAMES = LIST["names"]
 FUNCTIONS = sorted(name for name in os.listdir(os.path.join(TOP, "nsf"))
                    if os.path.exists(os.path.join(TOP, "nsf", name, "template.json")))
-# What OpenWrt's python3-light lacks (FACTS of its feed), by the packages of the standard library.
+# What OpenWrt's python3-light lacks of the standard library, by its feed.
 NOT_LIGHT = {"asyncio", "cgi", "codecs", "ctypes", "dbm", "decimal", "distutils", "email", "http.client", "logging", "lzma",
              "multiprocessing", "sqlite3", "ssl", "unittest", "urllib", "uuid", "xml"}
 # Imported only where they are, or when they are asked for: a broker with TLS, a faster JSON.

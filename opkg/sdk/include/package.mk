@@ -5,7 +5,7 @@
 PKG_BUILD_DIR ?= $(BUILD_DIR)/$(PKG_NAME)-$(PKG_VERSION)
 VERSION = $(PKG_VERSION)-r$(PKG_RELEASE)
 TAR = tar --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$(SOURCE_DATE_EPOCH) -I 'gzip -9n' -cf
-FIELDS = TITLE SECTION DEPENDS URL PKGARCH SOURCES
+FIELDS = TITLE SECTION DEPENDS URL PKGARCH
 
 .DELETE_ON_ERROR:
 .PHONY: all prepared

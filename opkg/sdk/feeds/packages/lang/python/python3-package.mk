@@ -27,7 +27,6 @@ define Py3Package
     $(Package/$(1))
     TITLE += (sources)
     DEPENDS :=
-    SOURCES := yes
   endef
 
   define Package/$(1)-src/install
