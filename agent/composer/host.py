@@ -224,6 +224,11 @@ def daemon(rundir, name):
     return "" if fields[0] == "Z" else "%d-%s" % (pid, fields[19])
 
 
+def born(life):
+    """Return when a life of a daemon began, in seconds since boot."""
+    return int(life.rpartition("-")[2]) / os.sysconf("SC_CLK_TCK")
+
+
 def description():
     """Return what the node is and has: architecture, CPU, memory in MiB."""
     name = os.uname()

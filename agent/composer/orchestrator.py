@@ -40,7 +40,7 @@ class Orchestrator:
         self.tried, self.retry = None, None  # what was tried for the job that waits; the timer of the next try
         self.skipped = set()  # ids of graphs that were not looked at, because a job was at work on them
         self.seen = (0, 0)  # ports and rules of the switch, whosever they are, at the last look
-        self.version = self.life = ""  # of the switch: its version, and which life its rules were set in
+        self.version = self.life = self.heard = ""  # of the switch: its version, the life its rules were set in, the last that was not DEAF
 
     # What is asked of the node.
 

@@ -62,6 +62,9 @@ def _restore(node, why):
     node.system.checksums = "off" if drivers.datapath == "netdev" else "on"
     if seen["lsis"].get(names.LSI0, NODE_MARK) != NODE_MARK:
         raise StepFailed("", "bridge %s is somebody else's: rename it, the agent needs the name" % names.LSI0)
+    if drivers.datapath == "system" and life not in ("", node.heard, seen["lives"].get(names.LSI0)):
+        seen = yield from _heard(node, seen, life)
+        node.heard = life
     found = compare(node, seen, busy | node.busy())
     if why and found.anything:
         node.events.tell("repair", why=why, **found.told())
@@ -79,6 +82,27 @@ def _restore(node, why):
         yield from vswitch.release()
     node.life = life
     _take(node, found)
+
+
+def _heard(node, seen, life):
+    """Return what a switch has that takes packets from the kernel: if it does not, its bridges have to be made anew."""
+    vswitch = node.drivers.vswitch
+    until, versions = vswitch.DEAF
+    version = (yield from vswitch.version()) if host.born(life) < until else ""
+    if version not in versions:
+        return seen
+    defect = "%s %s was started within %d s of boot and takes no packets" % (vswitch.SWITCH, version, until)
+    if node.loop.clock() < until:
+        raise Unavailable("", defect + " unless it begins with them later: that is waited for")
+    there = [name for name, datapath in seen["datapaths"].items() if datapath == "system"]
+    others = [name for name in there if seen["lsis"][name] is None]
+    if others:
+        raise Unavailable("", "%s: start it again (the agent cannot cure it: bridge %s is not its own)" % (defect, ", ".join(others)))
+    if there:
+        node.events.tell("bridges are made anew", why=defect)
+        yield from vswitch.dismantle([vswitch.UNMAKE["lsi"](name, "", "") for name in there])
+        seen = yield from vswitch.look()
+    return seen
 
 
 def _take(node, found):

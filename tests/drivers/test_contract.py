@@ -10,7 +10,7 @@ from composer.core import flows
 from fake import FakeSystem
 
 # {what a module has: its arguments}, as the docstrings of the packages say.
-VSWITCH = {"transact": 1, "dismantle": 1, "make_port": 4, "unmake_port": 1, "change_rules": 2, "look": 0, "remember": 2, "pulse": 0,
+VSWITCH = {"transact": 1, "dismantle": 1, "make_port": 4, "unmake_port": 1, "change_rules": 2, "version": 0, "look": 0, "remember": 2, "pulse": 0,
            "fingerprint": 1, "compare": 3, "hold": 0, "release": 0,
            "trace": 2, "counters": 1, "port_counters": 1}
 COMPUTE = {"create": 1, "start": 1, "stop": 1, "update": 2, "pause": 1, "resume": 1, "status": 1, "destroy": 1}
@@ -62,6 +62,7 @@ def test_a_driver_has_all_of_its_contract(driver):
         assert len(inspect.signature(function).parameters) == wanted[name], name
     for name in ("NAME", "NEEDS", "TECHNOLOGIES") + (("DAEMONS", "SWITCH") if wanted is VSWITCH else ()):
         assert getattr(driver, name)
+    assert wanted is not VSWITCH or len(driver.DEAF) == 2
     assert driver.__doc__ and isinstance(driver.NEEDS, tuple) and isinstance(driver.TECHNOLOGIES, tuple)
 
 

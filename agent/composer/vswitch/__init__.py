@@ -22,8 +22,10 @@ Management (Table 2).  Parts of a switch are made and unmade in one transaction:
     make_port(port, namespace, inside, mac), unmake_port(port)
                                the device of a port, whose far end is `inside` in the namespace of a function; mac
                                is a text, "" if it does not matter
-    look(), remember(lsi, life)
-                               what is there and whose; in which life of the switch rules were set
+    version(), look(), remember(lsi, life)
+                               of the daemon; what is there and whose; in which life of the switch rules were set
+    DEAF                       (seconds since boot, versions): bridges on the kernel's datapath that such a switch has begun
+                               with sooner get no packets from it, until all are made anew
     pulse()                    returns a value that is another one when a port or a rule has come or gone
     hold(), release()          while a dead switch is started again, what can forward without it does so
 
@@ -36,6 +38,7 @@ Control (Table 3):
     trace(lsi, packet)         returns what would become of a packet
 
 To UNMAKE a port or a SAP, its LSI may be "": it is unmade wherever it is.
-All but MAKE, UNMAKE, set_local, TECHNOLOGIES and DAEMONS = (SWITCH, DATABASE), the names of its processes' pid files, are generators that yield steps (core.steps).  NAME and NEEDS (programs that it
+All but MAKE, UNMAKE, set_local, TECHNOLOGIES, DEAF and DAEMONS = (SWITCH, DATABASE), the names of its processes' pid files,
+are generators that yield steps (core.steps).  NAME and NEEDS (programs that it
 calls) are how drivers.py knows it.  A driver keeps no state.
 """
