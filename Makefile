@@ -53,7 +53,7 @@ test-qemu:
 qemu-arm qemu-mips: qemu-%: ipk
 	@PROGRAMS=qemu-tests/programs.txt tests/setup
 	@qemu-tests/image $*
-	@timeout 900 $(call PYTEST,.venv) -s -v --gateway $* qemu-tests
+	@timeout --foreground -s INT -k 30 900 $(call PYTEST,.venv) -s -v --gateway $* qemu-tests
 
 test-foreign: setup
 	@PROGRAMS=qemu-tests/programs.txt tests/setup

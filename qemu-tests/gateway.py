@@ -17,7 +17,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MACHINES = {
     "arm": ["qemu-system-arm", "-M", "vexpress-a9", "-cpu", "cortex-a9", "-smp", "2", "-dtb", "board.dtb",
             "-append", "console=ttyAMA0 quiet maxcpus=2", "BUS=device"],
-    "mips": ["qemu-system-mipsel", "-M", "malta", "-vga", "none", "-global", "virtio-net-pci.romfile=", "-cpu", "34Kf", "-append", "console=ttyS0 quiet", "BUS=pci"],
+    "mips": ["qemu-system-mipsel", "-M", "malta", "-cpu", "34Kf", "-vga", "none", "-global", "virtio-net-pci.romfile=",
+             "-append", "console=ttyS0 quiet", "BUS=pci"],
 }
 DEVICES = ["virtio-blk-%s,drive=root", "virtio-blk-%s,drive=flash", "virtio-rng-%s", "virtio-net-%s,netdev=wire"]
 MEMORY = 256  # MB
@@ -38,7 +39,8 @@ class Gateway:
         for path, source in files.items():
             os.makedirs(os.path.dirname(upper + path), exist_ok=True)
             shutil.copy(source, upper + path)
-        subprocess.run(["mkfs.ext4", "-q", "-d", os.path.join(self.folder, "flash"), self._file("flash.img"), FLASH], check=True)
+        subprocess.run(["mkfs.ext4", "-q", "-d", os.path.join(self.folder, "flash"), self._file("flash.img"), FLASH],
+                       check=True, stdout=subprocess.DEVNULL)
 
     def _file(self, name):
         return os.path.join(self.folder, name)
@@ -49,7 +51,7 @@ class Gateway:
         bus = bus[len("BUS="):]
         self.begun = time.monotonic()
         self.process = subprocess.Popen(
-            [*machine, "-m", str(MEMORY), "-kernel", "kernel", "-initrd", "initrd", "-display", "none", "-monitor", "none",
+            ["setpriv", "--pdeathsig", "KILL", *machine, "-m", str(MEMORY), "-kernel", "kernel", "-initrd", "initrd", "-display", "none", "-monitor", "none",
              "-drive", "if=none,id=root,format=raw,readonly=on,file=root.squashfs",
              "-drive", "if=none,id=flash,format=raw,file=" + self._file("flash.img"),
              "-netdev", "user,id=wire,restrict=on,hostfwd=tcp:127.0.0.1:%d-10.0.2.15:8080" % self.port,
