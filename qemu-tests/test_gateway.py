@@ -10,7 +10,7 @@ import time
 import pytest
 
 from composer import __version__
-from figures import PAPER_DISK, PAPER_MEMORY
+from figures import PAPER_DISK, PAPER_MEMORY, functions
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 HOME = json.load(open(os.path.join(TOP, "agent/examples/home.json")))
@@ -169,6 +169,10 @@ def test_after_a_reboot_the_graphs_are_back(gateway):
     assert set(graphs(gateway)) == {"home", "far"}
     assert ping(gateway, "lan", "192.168.2.2") == 3 and ping(gateway, "lan", "10.9.9.2") == 3
     assert gateway.ask("GET", "/graphs/home/status")[1]["state"] == "deployed"
+    # Open vSwitch 3.1.0 counts no cores when it is started within 10 s of boot, and takes no packets.
+    deaf = "Overriding n-handler-threads to 0" in gateway.run("cat /var/log/openvswitch/ovs-vswitchd.log")
+    assert not deaf or "bridges are made anew" in gateway.run("cat /var/log/composer.log")
+    gateway.figures["deaf"] = ["yes, cured" if deaf else "no"]
 
 
 def test_memory_and_flash_are_below_the_papers(gateway):
@@ -186,6 +190,7 @@ def test_memory_and_flash_are_below_the_papers(gateway):
     figures["packages"] = [int(gateway.run("du -sk /overlay/upper").split()[0]) / 1000]
     figures["image"] = [os.path.getsize(os.path.join(gateway.image, "root.squashfs")) / 1e6]
     whole, system = [int(line) / 1e6 for line in open(os.path.join(gateway.image, "sizes"))]
+    figures["functions"] = functions(gateway.arch)
     figures["added"] = [whole - system + figures["packages"][0]]
     assert gateway.arch != "arm" or figures["composer-agent"][0] < AGENT_LIMIT
     assert figures["memory"][0] < PAPER_MEMORY

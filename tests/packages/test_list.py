@@ -113,6 +113,11 @@ def test_every_function_is_listed_with_what_its_template_says():
     assert set(LIST["functions"]) <= set(FUNCTIONS)
 
 
+def test_debians_packages_are_those_that_the_tests_set_up():
+    there = set(re.findall(r"^\S+ +(\S+)$", read("tests/setup"), re.M))
+    assert {name["debian"] for name in NAMES.values() if "debian" in name} <= there
+
+
 def test_drivers_beyond_the_base_are_listed():
     for package, base in (("compute", {"nsf.py"}), ("vswitch", {"ovs.py"})):
         there = {name for name in os.listdir(os.path.join(TOP, "agent/composer", package)) if name.endswith(".py")} - {"__init__.py"}
