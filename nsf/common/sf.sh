@@ -211,11 +211,16 @@ serves() {
     [ -e "/run/$1.pid" ] && read -r pid <"/run/$1.pid" && [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ]
 }
 
-# ends NAME: end the daemon, and come back when it has gone
+# ends NAME: end the daemon, and come back when it has gone; it is asked to, and after 5 s it is killed
 ends() {
     serves "$1" || return 0
     kill -CONT "$pid" && kill "$pid" || : # it may be on its way already
-    while [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ]; do :; done
+    uptime
+    patience=$((now + 5))
+    while [ "/proc/$pid/ns/net" -ef /proc/self/ns/net ]; do
+        uptime
+        [ "$now" -lt "$patience" ] || kill -KILL "$pid" || :
+    done
 }
 
 # moment: wait for a tenth of a second, where sleep knows parts of one

@@ -73,6 +73,15 @@ def test_what_is_stopped_can_be_stopped_and_started(crossed):
     assert pings(client, server.ip)
 
 
+def test_a_daemon_that_does_not_end_when_it_is_asked_to_is_killed(function, host):
+    one = function("dhcp", host(), without=None)
+    assert one.run("start") == 0, one.said
+    one.inside("sh", "-c", "kill $(cat $1/run/server.pid); (trap '' TERM; exec sleep 60) >/dev/null 2>&1 & echo $! >$1/run/server.pid",
+               "sh", one.home)
+    assert one.run("stop") == 0, one.said
+    assert one.left() == []
+
+
 def test_a_paused_function_passes_nothing_until_it_is_resumed(crossed):
     client, server, one = crossed
     one.run("start")
