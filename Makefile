@@ -60,8 +60,6 @@ test-foreign: setup
 	@for arch in $(FOREIGN); do qemu-tests/foreign $$arch || exit 1; done
 
 check: setup
-	find . \( -name .git -o -name .venv -o -path ./build \) -prune -o -type f \
-	    -exec awk 'FNR == 1 && /^#!\/bin\/sh/ { print FILENAME } { nextfile }' {} + | xargs shellcheck
 	.venv/bin/python -m pyflakes agent tests nsf qemu-tests
 	$(call PYTEST,.venv) $(WORKERS) -m "not root and not long" $(TESTS)
 

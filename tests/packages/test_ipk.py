@@ -266,13 +266,3 @@ def test_a_fresh_gateway_gets_a_name_of_its_own_once(root):
     subprocess.run(["sh", script], check=True, env=environ)
     assert file.read_text() == once
     assert config.parse({"node": name}).node == name
-
-
-# --- scripts ---
-
-def test_ash_reads_every_script_of_the_packages(feed):
-    for path in packages(feed):
-        for part in ("control", "data"):
-            for name, (info, body) in members(path, part).items():
-                if body and body.startswith(b"#!/bin/sh"):
-                    subprocess.run(["busybox", "ash", "-n"], input=body, check=True)
